@@ -1,0 +1,1 @@
+//! The axis.v1 gRPC services and a client for them.

@@ -1,0 +1,1 @@
+//! Queues per system and lane.

@@ -1,0 +1,1 @@
+//! Transactions of events and their meaning: sequencer, fold, index, registry, history.

@@ -1,0 +1,1 @@
+//! Agencies, packages and process control for tests and benches.
