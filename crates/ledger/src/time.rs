@@ -1,0 +1,130 @@
+//! Time: UTC inside, Vietnam time (+07:00) outside. Vietnam has no daylight saving, so the
+//! fixed offset needs no zone database.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ms(pub i64);
+
+/// The text is not a date or time in ISO 8601.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a date (2026-07-01) or time (2026-07-01T08:00:00+07:00)")]
+pub struct NotATime(pub String);
+
+fn vietnam() -> TimeZone {
+    TimeZone::fixed(Offset::constant(7))
+}
+
+impl Ms {
+    /// ISO 8601 with `+07:00`, whole seconds: `2026-11-22T08:00:00+07:00`.
+    #[must_use]
+    pub fn iso(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S+07:00")
+    }
+
+    /// ISO 8601 with milliseconds.
+    #[must_use]
+    pub fn iso_ms(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S%.3f+07:00")
+    }
+
+    /// As edXML writes times: `2026/11/22 08:00:00`, Vietnam time.
+    #[must_use]
+    pub fn edxml(self) -> String {
+        self.format("%Y/%m/%d %H:%M:%S")
+    }
+
+    fn format(self, pattern: &str) -> String {
+        match Timestamp::from_millisecond(self.0) {
+            Ok(at) => at.to_zoned(vietnam()).strftime(pattern).to_string(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The Vietnam calendar day: days since 1970-01-01.
+    #[must_use]
+    pub fn day(self) -> i32 {
+        let day = (self.0 + 7 * 3_600_000).div_euclid(86_400_000);
+        i32::try_from(day).unwrap_or(if day < 0 { i32::MIN } else { i32::MAX })
+    }
+
+    /// Reads ISO 8601: a time with an offset, a time without one (Vietnam time), or a date
+    /// (its first moment in Vietnam).
+    ///
+    /// # Errors
+    /// If the text is none of these.
+    pub fn parse(text: &str) -> Result<Self, NotATime> {
+        let refused = || NotATime(text.to_owned());
+        if let Ok(at) = text.parse::<Timestamp>() {
+            return Ok(Self(at.as_millisecond()));
+        }
+        let at = text
+            .parse::<jiff::civil::DateTime>()
+            .or_else(|_| text.parse::<jiff::civil::Date>().map(|date| date.at(0, 0, 0, 0)))
+            .map_err(|_| refused())?;
+        let zoned = at.to_zoned(vietnam()).map_err(|_| refused())?;
+        Ok(Self(zoned.timestamp().as_millisecond()))
+    }
+}
+
+/// The clock of the whole exchange: the system's, or one that a test sets.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Option<Arc<AtomicI64>>);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands until [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn standing_at(now: Ms) -> Self {
+        Self(Some(Arc::new(AtomicI64::new(now.0))))
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Ms {
+        match &self.0 {
+            Some(set) => Ms(set.load(Ordering::SeqCst)),
+            None => Ms(Timestamp::now().as_millisecond()),
+        }
+    }
+
+    /// Moves a standing clock; the system's does not move.
+    pub fn advance(&self, ms: i64) {
+        if let Some(set) = &self.0 {
+            set.fetch_add(ms, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_vietnam_time() {
+        let at = Ms(1_795_309_200_123);
+        assert_eq!(at.iso(), "2026-11-22T08:00:00+07:00");
+        assert_eq!(at.iso_ms(), "2026-11-22T08:00:00.123+07:00");
+        assert_eq!(at.edxml(), "2026/11/22 08:00:00");
+        assert_eq!(Ms::parse(&at.iso_ms()), Ok(at));
+        assert_eq!(Ms::parse("2026-11-22T08:00:00.123"), Ok(at));
+    }
+
+    #[test]
+    fn the_day_is_cut_at_vietnam_midnight() {
+        let midnight = Ms::parse("2026-11-22").unwrap();
+        assert_eq!(midnight.iso(), "2026-11-22T00:00:00+07:00");
+        assert_eq!(Ms(midnight.0 - 1).day() + 1, midnight.day());
+        assert!(Ms::parse("22/11/2026").is_err());
+    }
+}
