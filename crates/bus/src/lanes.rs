@@ -1,0 +1,142 @@
+//! One consumer over the four queues of a system.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::{BoxFuture, Bus, ConsumeError, Consumer, Lane, Queue, Taken};
+
+/// How many messages of each lane a round serves, in the order of [`Lane::ALL`].
+const SHARES: [u32; 4] = [8, 4, 2, 1];
+
+/// Consumes the four queues of one system: flash, urgent, status, routine, in that order, with
+/// a share for the lower ones.
+///
+/// A round serves at most 8, 4, 2 and 1 messages of them. Within a round the first lane that
+/// has a message and some of its share left is served; when only lanes without share have
+/// messages, a new round begins, and when none has any the round starts afresh. So a lane that
+/// has messages waits for at most [`longest_wait`](Self::longest_wait) takes of other lanes,
+/// however many come there.
+#[derive(Debug)]
+pub struct Lanes {
+    consumers: [Box<dyn Consumer>; 4],
+    left: [u32; 4],
+}
+
+impl Lanes {
+    /// Attaches to the four queues of `system`. The window counts for each lane apart: routine
+    /// messages that are slow to be acked do not hold up a flash one.
+    ///
+    /// # Errors
+    /// As [`Bus::consume`]; no consumer stays attached.
+    pub async fn open(
+        bus: &dyn Bus,
+        system: impl Into<Arc<str>>,
+        window: u16,
+    ) -> Result<Self, ConsumeError> {
+        let system = system.into();
+        let open = |lane| {
+            bus.consume(
+                &Queue {
+                    system: Arc::clone(&system),
+                    lane,
+                },
+                window,
+            )
+        };
+        let [flash, urgent, status, routine] = Lane::ALL;
+        let consumers = [
+            open(flash).await?,
+            open(urgent).await?,
+            open(status).await?,
+            open(routine).await?,
+        ];
+        Ok(Self {
+            consumers,
+            left: SHARES,
+        })
+    }
+
+    /// The most takes of other lanes that can come before one of `lane`, while `lane` has a
+    /// message waiting and room in its window: what the others have left of this round (all of
+    /// it, if `lane` alone was busy so far), then the higher lanes' share of the next.
+    /// 7 for flash, 19 for urgent, 25 for status, 28 for routine.
+    #[must_use]
+    pub fn longest_wait(lane: Lane) -> u32 {
+        let share_of = |others: fn(&Lane, &Lane) -> bool| -> u32 {
+            Lane::ALL
+                .iter()
+                .zip(SHARES)
+                .filter(|(other, _)| others(other, &lane))
+                .map(|(_, share)| share)
+                .sum()
+        };
+        share_of(PartialEq::ne) + share_of(PartialOrd::lt)
+    }
+
+    /// The next message and its lane; waits while there is none in any lane with room in its
+    /// window. `None` once the bus is closed. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// As [`Consumer::next`], of the lane asked.
+    pub async fn next(&mut self) -> Option<Result<(Lane, Taken), ConsumeError>> {
+        let Self { consumers, left } = self;
+        // Kept while all wait, so that each lane keeps its place among the queue's consumers.
+        let mut asks = consumers.each_mut().map(Ask::Unasked);
+        let (lane, answer) = poll_fn(|cx| choose(&mut asks, left, cx)).await;
+        answer.map(|taken| taken.map(|taken| (lane, taken)))
+    }
+}
+
+type Answer = Option<Result<Taken, ConsumeError>>;
+
+/// A lane's consumer within one call of `next`. Asked only when its turn comes: asking takes.
+enum Ask<'a> {
+    Unasked(&'a mut Box<dyn Consumer>),
+    Asked(BoxFuture<'a, Answer>),
+    /// Between the two, inside `poll`.
+    Moving,
+}
+
+impl Ask<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        if let Self::Unasked(_) = self
+            && let Self::Unasked(consumer) = std::mem::replace(self, Self::Moving)
+        {
+            *self = Self::Asked(consumer.next());
+        }
+        match self {
+            Self::Asked(next) => Pin::as_mut(next).poll(cx),
+            Self::Unasked(_) | Self::Moving => Poll::Pending,
+        }
+    }
+}
+
+/// Asks the lanes with share left, then the others; the first answer counts.
+fn choose(
+    asks: &mut [Ask<'_>; 4],
+    left: &mut [u32; 4],
+    cx: &mut Context<'_>,
+) -> Poll<(Lane, Answer)> {
+    for of_this_round in [true, false] {
+        for (at, lane) in Lane::ALL.into_iter().enumerate() {
+            if (left[at] > 0) != of_this_round {
+                continue;
+            }
+            let Poll::Ready(answer) = asks[at].poll(cx) else {
+                continue;
+            };
+            if matches!(answer, Some(Ok(_))) {
+                if !of_this_round {
+                    *left = SHARES;
+                }
+                left[at] -= 1;
+            }
+            return Poll::Ready((lane, answer));
+        }
+    }
+    // Nobody has been passed over: what comes first is served by rank, not by old debts.
+    *left = SHARES;
+    Poll::Pending
+}
