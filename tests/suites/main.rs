@@ -1,0 +1,7 @@
+//! End-to-end suites: real processes, real faults.
+//!
+//! Each module is one suite; a test's name is a sentence that holds for the axis as it is run.
+//! Daemons come from [`testkit::Axis`] on free ports and temporary folders, so that all tests may
+//! run side by side; nextest starts two of them at once (`.config/nextest.toml`).
+
+mod smoke;
