@@ -1,7 +1,7 @@
 //! One call of the `axis` command.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ impl Finished {
 
 /// `binary`, started through `launcher` if there is one, without the caller's `AXIS_…` variables:
 /// a developer's settings must not decide a test.
-pub(crate) fn axis_command(launcher: &[OsString], binary: &std::path::Path) -> Command {
+pub(crate) fn axis_command(launcher: &[OsString], binary: &Path) -> Command {
     let mut command = match launcher {
         [] => Command::new(binary),
         [program, args @ ..] => {
@@ -174,12 +174,15 @@ pub(crate) fn axis_command(launcher: &[OsString], binary: &std::path::Path) -> C
             command
         }
     };
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AXIS_") {
-            let _ = command.env_remove(name);
-        }
-    }
+    forget_settings(&mut command, std::env::vars_os().map(|(name, _)| name));
     command
+}
+
+/// Keeps from `command` those of the `inherited` variables that set something of the axis.
+fn forget_settings(command: &mut Command, inherited: impl Iterator<Item = OsString>) {
+    for name in inherited.filter(|name| name.as_encoded_bytes().starts_with(b"AXIS_")) {
+        let _ = command.env_remove(name);
+    }
 }
 
 #[cfg(test)]
@@ -230,6 +233,19 @@ mod tests {
     #[test]
     fn a_signal_is_no_code() {
         assert_eq!(call(&Cli::new(), "kill -9 $$").unwrap().code, None);
+    }
+
+    #[test]
+    fn settings_of_the_caller_do_not_reach_a_child_and_the_rest_does() {
+        let mut command = Command::new("axis");
+        forget_settings(
+            &mut command,
+            ["PATH", "AXIS_KEY", "MY_AXIS_KEY"]
+                .map(OsString::from)
+                .into_iter(),
+        );
+        let removed: Vec<_> = command.get_envs().collect();
+        assert_eq!(removed, [(OsStr::new("AXIS_KEY"), None)]);
     }
 
     #[test]

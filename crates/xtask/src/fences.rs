@@ -23,7 +23,7 @@ pub(crate) fn run() -> Outcome {
     };
     let breaches = breaches().map_err(|error| failure(format!("{error:#}")))?;
     if breaches.is_empty() {
-        return Ok(Tally::default());
+        return Ok(Tally::default().into());
     }
     for breach in &breaches {
         println!("  - {breach}");

@@ -36,7 +36,7 @@ enum Chore {
     /// Everything that must hold before a change is taken.
     Test(parts::Args),
     /// Format, clippy, documentation, bans, licences, sources, advisories.
-    Lint,
+    Lint(parts::Args),
     /// Break one promise at a time and name the test that notices.
     Sabotage(sabotage::Args),
     /// Drive a real daemon and measure it.
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let chore = Chore::parse();
     let done = enter_workspace().and_then(|()| match chore {
         Chore::Test(args) => parts::run(&args),
-        Chore::Lint => lint::run(),
+        Chore::Lint(args) => lint::run(&args),
         Chore::Sabotage(args) => sabotage::run(&args),
         Chore::Bench(args) => bench::run(&args),
     });

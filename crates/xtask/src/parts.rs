@@ -109,15 +109,20 @@ fn doctests() -> Outcome {
         .run()
 }
 
-/// Runs the chosen parts; `false` when one failed.
+/// `cargo xtask test`; `false` when a part failed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
+    run_table(PARTS, args)
+}
+
+/// Runs what `args` choose from a table of parts; `false` when one failed.
+pub(crate) fn run_table(table: &[Part], args: &Args) -> Result<bool> {
     if args.list {
-        for part in PARTS {
+        for part in table {
             println!("{:<10} {}", part.name, part.what);
         }
         return Ok(true);
     }
-    run_all(&chosen(PARTS, &args.part)?)
+    run_all(&chosen(table, &args.part)?)
 }
 
 /// The parts of `table` with these names, in the table's order; all of them without a name.
@@ -139,11 +144,11 @@ fn chosen<'t>(table: &'t [Part], names: &[String]) -> Result<Vec<&'t Part>> {
 }
 
 /// Runs parts in order, stops at the first failure and prints what each took.
-pub(crate) fn run_all(parts: &[&Part]) -> Result<bool> {
+fn run_all(parts: &[&Part]) -> Result<bool> {
     let tools: Vec<_> = parts.iter().flat_map(|part| part.needs).copied().collect();
     need::ensure(&tools)?;
     let mut tally = Tally::default();
-    let mut took: Vec<(&str, Duration)> = Vec::new();
+    let mut took: Vec<(&str, Duration, &str)> = Vec::new();
     let mut failure = None;
     for (number, part) in parts.iter().enumerate() {
         println!(
@@ -155,9 +160,10 @@ pub(crate) fn run_all(parts: &[&Part]) -> Result<bool> {
         );
         let started = Instant::now();
         let outcome = (part.run)();
-        took.push((part.name, started.elapsed()));
+        let said = outcome.as_ref().map_or("FAILED", |done| done.said);
+        took.push((part.name, started.elapsed(), said));
         match outcome {
-            Ok(counted) => tally += counted,
+            Ok(done) => tally += done.tally,
             Err(failed) => {
                 tally += failed.tally;
                 failure = Some((part.name, failed));
@@ -166,13 +172,8 @@ pub(crate) fn run_all(parts: &[&Part]) -> Result<bool> {
         }
     }
     println!("\n== what each part took");
-    for (name, time) in &took {
-        let failed = failure.as_ref().is_some_and(|(failed, _)| failed == name);
-        println!(
-            "{name:<10} {:>12}  {}",
-            human(*time),
-            if failed { "FAILED" } else { "ok" }
-        );
+    for (name, time, said) in &took {
+        println!("{name:<10} {:>12}  {said}", human(*time));
     }
     for part in parts.iter().skip(took.len()) {
         println!("{:<10} {:>12}  not run", part.name, "-");
@@ -180,7 +181,7 @@ pub(crate) fn run_all(parts: &[&Part]) -> Result<bool> {
     println!(
         "{:<10} {:>12}",
         "total",
-        human(took.iter().map(|(_, time)| *time).sum())
+        human(took.iter().map(|(_, time, _)| *time).sum())
     );
     if let Some((name, failed)) = &failure {
         println!(

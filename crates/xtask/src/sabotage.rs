@@ -286,6 +286,56 @@ mod tests {
     }
 
     #[test]
+    fn an_end_to_end_test_drives_the_daemon_of_the_copy() {
+        const E2E: &str = r#"
+            #[test] fn the_daemon_is_honest() {
+                let own = std::env::current_exe().unwrap();
+                let axis = own.parent().unwrap().parent().unwrap().join("axis");
+                let said = std::process::Command::new(axis).output().unwrap().stdout;
+                assert_eq!(said, b"true\n");
+            }
+        "#;
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        let package = |name: &str| {
+            format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        };
+        write(
+            &root.join("Cargo.toml"),
+            "[workspace]\nresolver = \"3\"\nmembers = [\"axis\", \"tests\"]\n",
+        );
+        write(&root.join("axis/Cargo.toml"), &package("axis"));
+        write(
+            &root.join("axis/src/main.rs"),
+            "fn main() { println!(\"true\") }\n",
+        );
+        write(&root.join("tests/Cargo.toml"), &package("e2e"));
+        write(&root.join("tests/src/lib.rs"), E2E);
+        let files = [
+            "Cargo.toml",
+            "axis/Cargo.toml",
+            "axis/src/main.rs",
+            "tests/Cargo.toml",
+            "tests/src/lib.rs",
+        ];
+        let patch = Patch::read(
+            "lie",
+            r#"
+                name = "lie"
+                promise = "The daemon is honest."
+                test = { package = "e2e", filter = "honest" }
+                [[edit]]
+                file = "axis/src/main.rs"
+                find = "true"
+                replace = "false"
+            "#,
+        );
+        let yard = Yard::new(&dir.path().join("yard"), Some(1));
+        let fates = attempt(&yard, &root, &files.map(str::to_owned), &[patch.unwrap()]).unwrap();
+        assert_eq!(fates, [Fate::Caught("e2e the_daemon_is_honest".to_owned())]);
+    }
+
+    #[test]
     fn the_committed_patches_fit_the_tree() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let patches = patch::load(&root.join(PATCHES)).unwrap();

@@ -10,7 +10,21 @@ use anyhow::{Context, Result, bail};
 use crate::tally::{Runner, Tally};
 
 /// What a part of a chore comes to.
-pub(crate) type Outcome = Result<Tally, Failure>;
+pub(crate) type Outcome = Result<Done, Failure>;
+
+/// A part that did not fail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    pub(crate) tally: Tally,
+    /// `ok`, or what the summary must say instead because less than promised was done.
+    pub(crate) said: &'static str,
+}
+
+impl From<Tally> for Done {
+    fn from(tally: Tally) -> Self {
+        Self { tally, said: "ok" }
+    }
+}
 
 /// Why a part failed and how to see it again.
 #[derive(Debug)]
@@ -67,7 +81,7 @@ impl Step {
             tally,
         };
         match self.follow() {
-            Ok((true, _, tally)) => Ok(tally),
+            Ok((true, _, tally)) => Ok(tally.into()),
             Ok((false, status, tally)) => Err(failure(status, tally)),
             Err(error) => Err(failure(format!("{error:#}"), Tally::default())),
         }
