@@ -78,8 +78,8 @@ impl Taken {
         }
     }
 
-    /// Removes it from the queue for good. Does not wait: an ack that a broker never saw means
-    /// that the message comes again.
+    /// Removes it from the queue for good. Does not wait: when a broker is lost before it saw
+    /// the ack, the message comes again. Dropping the consumer after it takes nothing back.
     pub fn ack(mut self) {
         self.settle(Verdict::Ack);
     }
