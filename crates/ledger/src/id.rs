@@ -49,6 +49,14 @@ impl PackageId {
         Self(bytes)
     }
 
+    /// The counter in it.
+    #[must_use]
+    pub fn counter(&self) -> u32 {
+        let mut counter = [0; 4];
+        counter.copy_from_slice(&self.0[8..]);
+        u32::from_be_bytes(counter)
+    }
+
     /// The milliseconds in it.
     #[must_use]
     pub fn ms(&self) -> u64 {
@@ -77,7 +85,10 @@ impl FromStr for PackageId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let refused = || NotAnId { text: text.to_owned(), expected: "a package id (24 hex digits)" };
+        let refused = || NotAnId {
+            text: text.to_owned(),
+            expected: "a package id (24 hex digits)",
+        };
         if text.len() != 24 || !text.is_ascii() {
             return Err(refused());
         }
@@ -140,9 +151,10 @@ impl FromStr for DeliveryId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        Uuid::try_parse(text)
-            .map(Self)
-            .map_err(|_| NotAnId { text: text.to_owned(), expected: "a delivery id (a UUID)" })
+        Uuid::try_parse(text).map(Self).map_err(|_| NotAnId {
+            text: text.to_owned(),
+            expected: "a delivery id (a UUID)",
+        })
     }
 }
 
@@ -173,7 +185,9 @@ impl FromStr for SystemId {
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         if fits {
             Ok(Self(text.into()))
         } else {

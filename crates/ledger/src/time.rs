@@ -65,7 +65,10 @@ impl Ms {
         }
         let at = text
             .parse::<jiff::civil::DateTime>()
-            .or_else(|_| text.parse::<jiff::civil::Date>().map(|date| date.at(0, 0, 0, 0)))
+            .or_else(|_| {
+                text.parse::<jiff::civil::Date>()
+                    .map(|date| date.at(0, 0, 0, 0))
+            })
             .map_err(|_| refused())?;
         let zoned = at.to_zoned(vietnam()).map_err(|_| refused())?;
         Ok(Self(zoned.timestamp().as_millisecond()))

@@ -1,0 +1,249 @@
+//! What the exchange may ask of the ledger, and the answers.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::event::{Actor, DeliveryState, PackageAccepted};
+use crate::fact::{Change, Fact};
+use crate::id::{AgencyId, DeliveryId, PackageId};
+use crate::time::Ms;
+use journal::{Anchor, Payload};
+
+/// A command; its preconditions are checked against everything appended before it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Command {
+    /// Accept a package.
+    Accept(Box<Accept>),
+    /// Change the state of a delivery.
+    Change(Box<ChangeDelivery>),
+    /// Record facts about the registry, made on this version of it.
+    Register {
+        /// The registry's version that the facts rest on.
+        version: u64,
+        /// Agency and system facts.
+        facts: Vec<Fact>,
+    },
+    /// Record something that needs no precondition (a refusal, a heartbeat, an alert).
+    Note(Fact),
+    /// Let a package's payload leave, by decision.
+    RemovePayload {
+        /// The package.
+        package: PackageId,
+        /// When.
+        at: Ms,
+        /// Who and why.
+        actor: Actor,
+        /// The decision's number.
+        decision: String,
+    },
+}
+
+impl Command {
+    /// Whether it may use the disk's reserve: what lets waiting deliveries out may, what
+    /// brings more in may not.
+    #[must_use]
+    pub fn uses_reserve(&self) -> bool {
+        match self {
+            Self::Accept(accept) => accept.is_recall(),
+            Self::Change(change) => change.change != Change::Redelivered,
+            Self::Register { .. } => false,
+            Self::Note(fact) => !matches!(fact, Fact::PackageRefused(_)),
+            Self::RemovePayload { .. } => true,
+        }
+    }
+}
+
+impl Command {
+    /// About how many bytes its record takes; more rather than less.
+    pub(crate) fn weight(&self) -> u64 {
+        const RECORD: u64 = 4 << 10;
+        const FACT: u64 = 2 << 10;
+        match self {
+            Self::Accept(accept) => {
+                let inline = match &accept.payload {
+                    Payload::Inline { bytes, .. } => bytes.len(),
+                    _ => 0,
+                };
+                let texts = accept.package.encoded_len();
+                let own: usize = accept.own_15.iter().map(|(_, own)| own.encoded_len()).sum();
+                RECORD + (inline + 2 * texts + 2 * own) as u64
+            }
+            Self::Register { facts, .. } => RECORD + FACT * facts.len() as u64,
+            Self::Change(_) | Self::Note(_) | Self::RemovePayload { .. } => RECORD,
+        }
+    }
+}
+
+/// A package to accept.
+#[derive(Debug)]
+pub struct Accept {
+    /// Its facts, with all receivers, resolved and distinct.
+    pub package: PackageAccepted,
+    /// Its bytes.
+    pub payload: Payload,
+    /// For a recall (type 1 or status 13): the 15 that the axis makes for a receiver that has
+    /// not fetched the document.
+    pub own_15: Vec<(AgencyId, PackageAccepted)>,
+}
+
+impl Accept {
+    /// Whether it takes a document back: a package of type 1, or a status 13.
+    #[must_use]
+    pub fn is_recall(&self) -> bool {
+        let by_package = self
+            .package
+            .document
+            .as_ref()
+            .is_some_and(|facts| facts.business == 1);
+        let by_status = self
+            .package
+            .status
+            .as_ref()
+            .is_some_and(|facts| facts.code == 13);
+        by_package || by_status
+    }
+}
+
+/// A change of a delivery's state.
+#[derive(Debug)]
+pub struct ChangeDelivery {
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// What happened.
+    pub change: Change,
+    /// The round it was offered in; `None` = the current one.
+    pub round: Option<u32>,
+    /// When.
+    pub at: Ms,
+    /// Who.
+    pub actor: Actor,
+    /// How: `fetch`, `subscribe`, `download`, …
+    pub via: &'static str,
+    /// Why, where a reason is due.
+    pub reason: String,
+    /// For an acknowledgement: the 01 that the axis makes if the receiver has sent none yet.
+    pub own_01: Option<Box<PackageAccepted>>,
+}
+
+/// The answer to a command that was recorded, or needed nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Committed {
+    /// To [`Command::Accept`].
+    Accepted(Accepted),
+    /// To [`Command::Change`].
+    Changed {
+        /// The state now.
+        state: DeliveryState,
+        /// The round now.
+        round: u32,
+        /// False if it was so already, or an earlier round was named.
+        changed: bool,
+    },
+    /// To [`Command::Register`], [`Command::Note`] and [`Command::RemovePayload`].
+    Recorded,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The new package; of a push that brought nothing new, the first one.
+    pub package: PackageId,
+    /// The record's place in the journal; `None` if the push brought nothing new.
+    pub anchor: Option<Anchor>,
+    /// Each receiver that has a delivery by this push or had one before.
+    pub receivers: Vec<Reached>,
+    /// Receivers of a recall that have no delivery of the document: they get nothing.
+    pub without: Vec<AgencyId>,
+}
+
+/// A receiver with its delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// The receiver.
+    pub receiver: AgencyId,
+    /// The package that its delivery belongs to.
+    pub package: PackageId,
+    /// It had the delivery before this push.
+    pub duplicate: bool,
+}
+
+/// A precondition does not hold; nothing was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// Other bytes under a document key that a receiver has already.
+    #[error("the document was sent before with other bytes, as package {first}")]
+    OtherContent {
+        /// The first package.
+        first: PackageId,
+        /// The receiver that has it.
+        receiver: AgencyId,
+    },
+    /// The document was recalled from this receiver.
+    #[error("the document was recalled from the receiver by package {by}")]
+    DocumentRecalled {
+        /// The receiver.
+        receiver: AgencyId,
+        /// The recall.
+        by: PackageId,
+    },
+    /// No such document of this sender.
+    #[error("no document of this sender has the key {key:?}")]
+    UnknownDocument {
+        /// The key text named.
+        key: String,
+    },
+    /// The reporting agency (for 13: the agency named) is not a receiver of the document.
+    #[error("the agency is not a receiver of the document")]
+    NotAReceiver {
+        /// Which agency.
+        agency: AgencyId,
+    },
+    /// There is no such delivery or package.
+    #[error("there is no such delivery or package")]
+    NotFound,
+    /// The delivery table does not allow it.
+    #[error("the delivery is {state:?}, which does not allow this")]
+    WrongState {
+        /// The state now.
+        state: DeliveryState,
+    },
+    /// The delivery's document was recalled.
+    #[error("the document was recalled")]
+    Recalled,
+    /// The registry changed meanwhile: read it again.
+    #[error("the registry has changed meanwhile")]
+    RegistryChanged,
+}
+
+/// Why a command has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// A precondition does not hold.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The disk has only its reserve left; nothing was recorded.
+    #[error("the disk is full: only the reserve is left")]
+    Full,
+    /// The write or sync failed: not known whether it was recorded. Sending again is safe.
+    #[error("the journal could not be written; it is not known whether the command was recorded")]
+    Unknown,
+    /// An earlier write failed; the ledger takes nothing until it is opened again.
+    #[error("the ledger is read-only after a failed write")]
+    ReadOnly,
+    /// The command does not fit one record; nothing was recorded.
+    #[error("the command does not fit one record of the journal")]
+    TooLarge,
+    /// The ledger is closed.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// Bytes of a package the axis made itself.
+#[must_use]
+pub fn made_bytes(package: &PackageAccepted) -> Option<Bytes> {
+    (!package.made.is_empty()).then(|| package.made.clone())
+}

@@ -1,0 +1,530 @@
+//! The preconditions: whether a command may be recorded, and as which facts.
+//!
+//! Decisions read the rows as everything appended so far has made them, synced or not; the
+//! sequencer holds the answers back until what they rest on is synced.
+
+use crate::command::{Accept, Accepted, ChangeDelivery, Conflict, Reached};
+use crate::event::{
+    Actor, DeliveryChanged, DeliveryState, PackageAccepted, ReceiversAdded, StatusMatched,
+};
+use crate::fact::{Change, Fact, Step, step};
+use crate::fold::document_of;
+use crate::id::{AgencyId, DeliveryId, PackageId};
+use crate::rows::{
+    self, CellRow, DeliveryRow, DocumentKey, HolderRow, NamesPackageRow, PackageRow, View, read,
+};
+use crate::time::Ms;
+
+/// What to append and what to answer once it is synced.
+#[derive(Debug)]
+pub(crate) struct Decision<A> {
+    /// The transaction; empty if there is nothing to record.
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) answer: A,
+}
+
+/// Accepts a package, or finds that it brings nothing new.
+pub(crate) fn accept(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflict> {
+    match (&accept.package.document, &accept.package.status) {
+        (Some(facts), _) if facts.business == 0 => document(view, accept.package),
+        (Some(_), _) => repeatable(view, accept),
+        (None, _) => status(view, accept),
+    }
+}
+
+fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Accepted>, Conflict> {
+    let key = document_of(&package).ok_or(Conflict::NotFound)?;
+    let id = package_id(&package.id)?;
+    let mut reached = Vec::with_capacity(package.receivers.len());
+    let mut fresh = Vec::new();
+    let mut first: Option<(PackageId, bool)> = None;
+    for receiver in std::mem::take(&mut package.receivers) {
+        let to = AgencyId(receiver.agency);
+        let Some(holder) = read::<HolderRow>(view, &rows::holder(key, to)) else {
+            fresh.push(receiver);
+            continue;
+        };
+        let held = package_id(&holder.package)?;
+        if !holder.recalled_by.is_empty() {
+            let by = package_id(&holder.recalled_by)?;
+            return Err(Conflict::DocumentRecalled { receiver: to, by });
+        }
+        let same_bytes = holder.sha256 == package.sha256;
+        if !same_bytes && holder.essence != package.essence_sha256 {
+            return Err(Conflict::OtherContent {
+                first: held,
+                receiver: to,
+            });
+        }
+        if first.is_none() || same_bytes {
+            first = Some((held, same_bytes));
+        }
+        reached.push(Reached {
+            receiver: to,
+            package: held,
+            duplicate: true,
+        });
+    }
+    if first.is_none()
+        && let Some(holder) = view.scan(&rows::holders(key)).into_iter().next()
+        && let Ok(holder) = <HolderRow as prost::Message>::decode(holder.1.as_slice())
+    {
+        // Only new receivers, of a document that others have. Other bytes are no conflict
+        // here: the key holds the receiver.
+        let held = package_id(&holder.package)?;
+        let same_bytes = holder.sha256 == package.sha256;
+        if same_bytes || holder.essence == package.essence_sha256 {
+            first = Some((held, same_bytes));
+        }
+    }
+    let Some((first, same_bytes)) = first else {
+        reached.extend(fresh.iter().map(|receiver| Reached {
+            receiver: AgencyId(receiver.agency),
+            package: id,
+            duplicate: false,
+        }));
+        package.receivers = fresh;
+        let matched = matched_by(view, key, &package);
+        let mut facts = vec![Fact::PackageAccepted(Box::new(package))];
+        facts.extend(matched);
+        return Ok(accepted(facts, id, reached));
+    };
+    if fresh.is_empty() {
+        return Ok(accepted(Vec::new(), first, reached));
+    }
+    if same_bytes {
+        reached.extend(fresh.iter().map(|receiver| Reached {
+            receiver: AgencyId(receiver.agency),
+            package: first,
+            duplicate: false,
+        }));
+        let like = PackageAccepted {
+            id: first.as_bytes().to_vec().into(),
+            made: bytes::Bytes::new(),
+            ..package.clone()
+        };
+        let added = ReceiversAdded {
+            package: first.as_bytes().to_vec().into(),
+            receivers: fresh,
+            at_ms: package.accepted_at_ms,
+            actor: package.actor,
+            day: package.day,
+            like: Some(like),
+        };
+        return Ok(accepted(
+            vec![Fact::ReceiversAdded(Box::new(added))],
+            first,
+            reached,
+        ));
+    }
+    package.follows = first.as_bytes().to_vec().into();
+    package.duplicates = reached.iter().map(|reached| reached.receiver.0).collect();
+    reached.extend(fresh.iter().map(|receiver| Reached {
+        receiver: AgencyId(receiver.agency),
+        package: id,
+        duplicate: false,
+    }));
+    package.receivers = fresh;
+    Ok(accepted(
+        vec![Fact::PackageAccepted(Box::new(package))],
+        id,
+        reached,
+    ))
+}
+
+/// Statuses that came before this document, now matched to their cells.
+fn matched_by(view: &dyn View, key: DocumentKey, package: &PackageAccepted) -> Vec<Fact> {
+    let prefix = rows::unmatched(key.hash);
+    if !view.any(&prefix) {
+        return Vec::new();
+    }
+    let Some(facts) = &package.document else {
+        return Vec::new();
+    };
+    view.scan(&prefix)
+        .into_iter()
+        .filter_map(|(_, value)| {
+            let waiting: rows::UnmatchedRow = prost::Message::decode(value.as_slice()).ok()?;
+            let is_receiver = package
+                .receivers
+                .iter()
+                .any(|receiver| receiver.agency == waiting.from);
+            (waiting.document_sender == package.sender && is_receiver).then(|| {
+                Fact::StatusMatched(StatusMatched {
+                    package: waiting.package.into(),
+                    document_sender: package.sender,
+                    document_key: facts.document_key.clone(),
+                    cell_receiver: waiting.from,
+                    code: waiting.code,
+                    at_ms: waiting.at,
+                })
+            })
+        })
+        .collect()
+}
+
+/// Recall, update, replacement.
+fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflict> {
+    let is_recall = accept.is_recall();
+    let Accept {
+        mut package,
+        own_15,
+        ..
+    } = accept;
+    let key = document_of(&package).ok_or(Conflict::NotFound)?;
+    let id = package_id(&package.id)?;
+    let sender = AgencyId(package.sender);
+    let targets: Vec<String> = package
+        .document
+        .as_ref()
+        .map(|facts| facts.targets.clone())
+        .unwrap_or_default();
+    for target in &targets {
+        if !view.any(&rows::holders(DocumentKey::of(sender, target))) {
+            return Err(Conflict::UnknownDocument {
+                key: target.clone(),
+            });
+        }
+    }
+    let Some(target) = targets.first() else {
+        return Err(Conflict::UnknownDocument { key: String::new() });
+    };
+    let target = DocumentKey::of(sender, target);
+    let mut facts = Vec::new();
+    let mut reached = Vec::new();
+    let mut without = Vec::new();
+    let mut fresh = Vec::new();
+    for mut receiver in std::mem::take(&mut package.receivers) {
+        let to = AgencyId(receiver.agency);
+        if let Some(names) = read::<NamesPackageRow>(view, &rows::repeat(key, to, &package.sha256))
+        {
+            let package = package_id(&names.package)?;
+            reached.push(Reached {
+                receiver: to,
+                package,
+                duplicate: true,
+            });
+            continue;
+        }
+        if is_recall {
+            let Some(holder) = read::<HolderRow>(view, &rows::holder(target, to)) else {
+                without.push(to);
+                continue;
+            };
+            let recalled = recall_copy(view, &holder, to, &package, &own_15)?;
+            if recalled.unserved {
+                receiver.state = DeliveryState::Recalled.into();
+            }
+            facts.extend(recalled.facts);
+        }
+        reached.push(Reached {
+            receiver: to,
+            package: id,
+            duplicate: false,
+        });
+        fresh.push(receiver);
+    }
+    if fresh.is_empty() {
+        let first = reached.first().map_or(id, |reached| reached.package);
+        if reached.is_empty() {
+            let agency = without.first().copied().unwrap_or(AgencyId(0));
+            return Err(Conflict::NotAReceiver { agency });
+        }
+        let mut decision = accepted(Vec::new(), first, reached);
+        decision.answer.without = without;
+        return Ok(decision);
+    }
+    package.receivers = fresh;
+    facts.insert(0, Fact::PackageAccepted(Box::new(package)));
+    let mut decision = accepted(facts, id, reached);
+    decision.answer.without = without;
+    Ok(decision)
+}
+
+struct RecalledCopy {
+    /// The receiver has not fetched: it never hears of the document nor of the recall.
+    unserved: bool,
+    facts: Vec<Fact>,
+}
+
+fn recall_copy(
+    view: &dyn View,
+    holder: &HolderRow,
+    receiver: AgencyId,
+    cause: &PackageAccepted,
+    own_15: &[(AgencyId, PackageAccepted)],
+) -> Result<RecalledCopy, Conflict> {
+    let delivery = DeliveryId::of(package_id(&holder.package)?, receiver);
+    let Some(row) = read::<DeliveryRow>(view, &rows::delivery(delivery)) else {
+        return Err(Conflict::NotFound);
+    };
+    let never_fetched = row.round == 1
+        && matches!(
+            row.state(),
+            DeliveryState::Held
+                | DeliveryState::Pending
+                | DeliveryState::Dead
+                | DeliveryState::Recalled
+        );
+    let mut facts = Vec::new();
+    let stops = matches!(
+        row.state(),
+        DeliveryState::Held | DeliveryState::Pending | DeliveryState::Dead
+    );
+    if stops && let Step::To(to) = step(row.state(), Change::Recalled) {
+        facts.push(Fact::Delivery(
+            Change::Recalled,
+            Box::new(DeliveryChanged {
+                delivery: delivery.as_bytes().to_vec().into(),
+                package: row.package.clone().into(),
+                receiver: receiver.0,
+                round: row.round,
+                at_ms: cause.accepted_at_ms,
+                actor: cause.actor.clone(),
+                from: row.state,
+                to: to.into(),
+                day: cause.day,
+                cause: cause.id.clone(),
+                ..DeliveryChanged::default()
+            }),
+        ));
+    }
+    if never_fetched
+        && row.state() != DeliveryState::Recalled
+        && let Some((_, answer)) = own_15.iter().find(|(agency, _)| *agency == receiver)
+    {
+        facts.push(Fact::PackageAccepted(Box::new(answer.clone())));
+    }
+    Ok(RecalledCopy {
+        unserved: never_fetched,
+        facts,
+    })
+}
+
+fn status(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflict> {
+    let is_recall = accept.is_recall();
+    let Accept {
+        mut package,
+        own_15,
+        ..
+    } = accept;
+    let id = package_id(&package.id)?;
+    let from = AgencyId(package.sender);
+    let Some(mut facts) = package.status.clone() else {
+        return Err(Conflict::NotFound);
+    };
+    let to = package
+        .receivers
+        .first()
+        .map_or(from, |receiver| AgencyId(receiver.agency));
+    // For 13 the sender of the document reports, and the receiver is told.
+    let (document_sender, cell_receiver) = if is_recall { (from, to) } else { (to, from) };
+    let document = DocumentKey::of(document_sender, &facts.document_key);
+    facts.document_sender = Some(document_sender.0);
+    let holder: Option<HolderRow> = read(view, &rows::holder(document, cell_receiver));
+    let known = holder.is_some() || view.any(&rows::holders(document));
+    if known && holder.is_none() {
+        return Err(Conflict::NotAReceiver {
+            agency: cell_receiver,
+        });
+    }
+    if !known && is_recall {
+        return Err(Conflict::UnknownDocument {
+            key: facts.document_key,
+        });
+    }
+    let cell: CellRow = read(view, &rows::cell(document, cell_receiver)).unwrap_or_default();
+    if let Some(names) = read::<NamesPackageRow>(view, &rows::status(from, &package.sha256)) {
+        let first = package_id(&names.package)?;
+        let seen_at =
+            read::<PackageRow>(view, &rows::package(first)).map_or(u64::MAX, |row| row.position);
+        let answers_anew = matches!(facts.code, 15 | 16) && cell.request > seen_at;
+        let asks_anew = facts.code == 13 && cell.answer_code == 16 && cell.answer > seen_at;
+        if !answers_anew && !asks_anew {
+            let reached = vec![Reached {
+                receiver: to,
+                package: first,
+                duplicate: true,
+            }];
+            return Ok(accepted(Vec::new(), first, reached));
+        }
+    }
+    facts.cell_receiver = known.then_some(cell_receiver.0);
+    let mut more = Vec::new();
+    if let Some(holder) = &holder {
+        if is_recall {
+            let recalled = recall_copy(view, holder, to, &package, &own_15)?;
+            if recalled.unserved
+                && let Some(receiver) = package.receivers.first_mut()
+            {
+                receiver.state = DeliveryState::Recalled.into();
+            }
+            more = recalled.facts;
+        } else if facts.code == 15 && !holder.recalled_by.is_empty() {
+            more.extend(agreed(view, holder, cell_receiver, &package)?);
+        }
+    }
+    // The receiver's own 01 after the axis's is recorded and not delivered again.
+    let reached = vec![Reached {
+        receiver: to,
+        package: id,
+        duplicate: false,
+    }];
+    if facts.code == 1 && cell.axis_01 {
+        package.receivers.clear();
+    }
+    package.status = Some(facts);
+    more.insert(0, Fact::PackageAccepted(Box::new(package)));
+    Ok(accepted(more, id, reached))
+}
+
+/// The receiver agreed to a recall: its fetched delivery ends as recalled.
+fn agreed(
+    view: &dyn View,
+    holder: &HolderRow,
+    receiver: AgencyId,
+    answer: &PackageAccepted,
+) -> Result<Option<Fact>, Conflict> {
+    let delivery = DeliveryId::of(package_id(&holder.package)?, receiver);
+    let Some(row) = read::<DeliveryRow>(view, &rows::delivery(delivery)) else {
+        return Ok(None);
+    };
+    let Step::To(to) = step(row.state(), Change::Recalled) else {
+        return Ok(None);
+    };
+    Ok(Some(Fact::Delivery(
+        Change::Recalled,
+        Box::new(DeliveryChanged {
+            delivery: delivery.as_bytes().to_vec().into(),
+            package: row.package.clone().into(),
+            receiver: receiver.0,
+            round: row.round,
+            at_ms: answer.accepted_at_ms,
+            actor: answer.actor.clone(),
+            from: row.state,
+            to: to.into(),
+            day: answer.day,
+            cause: answer.id.clone(),
+            ..DeliveryChanged::default()
+        }),
+    )))
+}
+
+/// The answer to a change of a delivery: (state, round, changed).
+pub(crate) type Changed = (DeliveryState, u32, bool);
+
+/// Changes a delivery, or finds that nothing is to change.
+pub(crate) fn change(
+    view: &dyn View,
+    command: ChangeDelivery,
+) -> Result<Decision<Changed>, Conflict> {
+    let row: DeliveryRow =
+        read(view, &rows::delivery(command.delivery)).ok_or(Conflict::NotFound)?;
+    let state = row.state();
+    let unchanged = Decision {
+        facts: Vec::new(),
+        answer: (state, row.round, false),
+    };
+    if command.round.is_some_and(|round| round != row.round) {
+        return Ok(unchanged);
+    }
+    let serves = matches!(
+        command.change,
+        Change::Fetched | Change::Redelivered | Change::Released | Change::Retried
+    );
+    if serves && is_recalled(view, &row) {
+        return Err(Conflict::Recalled);
+    }
+    let to = match step(state, command.change) {
+        Step::To(to) => to,
+        Step::Same => return Ok(unchanged),
+        Step::RefusedRecalled => return Err(Conflict::Recalled),
+        Step::RefusedState => return Err(Conflict::WrongState { state }),
+    };
+    let round = row.round + u32::from(command.change == Change::Redelivered);
+    let ChangeDelivery {
+        at,
+        actor,
+        via,
+        reason,
+        own_01,
+        ..
+    } = command;
+    let mut facts = vec![Fact::Delivery(
+        command.change,
+        Box::new(DeliveryChanged {
+            delivery: command.delivery.as_bytes().to_vec().into(),
+            package: row.package.clone().into(),
+            receiver: row.receiver,
+            round,
+            at_ms: at.0,
+            actor: Some(actor),
+            from: state.into(),
+            to: to.into(),
+            reason,
+            via: via.to_owned(),
+            day: at.day(),
+            ..DeliveryChanged::default()
+        }),
+    )];
+    if command.change == Change::Acknowledged
+        && let Some(own_01) = own_01
+        && let Some(document) = row.document_key()
+    {
+        let key = rows::cell(document, AgencyId(row.receiver));
+        let cell: CellRow = read(view, &key).unwrap_or_default();
+        if !cell.own && !cell.axis_01 {
+            facts.push(Fact::PackageAccepted(own_01));
+        }
+    }
+    Ok(Decision {
+        facts,
+        answer: (to, round, true),
+    })
+}
+
+/// Whether the delivery's document was recalled from its receiver.
+pub(crate) fn is_recalled(view: &dyn View, row: &DeliveryRow) -> bool {
+    if row.kind != crate::event::PackageKind::Document as i32 || row.business == 1 {
+        return false;
+    }
+    row.document_key().is_some_and(|document| {
+        read::<HolderRow>(view, &rows::holder(document, AgencyId(row.receiver)))
+            .is_some_and(|holder| !holder.recalled_by.is_empty() && holder.package == row.package)
+    })
+}
+
+/// The fact that a payload left.
+pub(crate) fn remove_payload(
+    view: &dyn View,
+    package: PackageId,
+    at: Ms,
+    actor: Actor,
+    decision: String,
+) -> Result<(Fact, u64), Conflict> {
+    let row: PackageRow = read(view, &rows::package(package)).ok_or(Conflict::NotFound)?;
+    let fact = Fact::PayloadRemoved(Box::new(crate::event::PayloadRemoved {
+        package: package.as_bytes().to_vec().into(),
+        position: row.position,
+        at_ms: at.0,
+        actor: Some(actor),
+        decision,
+    }));
+    Ok((fact, row.position))
+}
+
+fn accepted(facts: Vec<Fact>, package: PackageId, receivers: Vec<Reached>) -> Decision<Accepted> {
+    Decision {
+        facts,
+        answer: Accepted {
+            package,
+            anchor: None,
+            receivers,
+            without: Vec::new(),
+        },
+    }
+}
+
+fn package_id(bytes: &[u8]) -> Result<PackageId, Conflict> {
+    PackageId::from_slice(bytes).ok_or(Conflict::NotFound)
+}

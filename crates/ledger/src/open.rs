@@ -1,0 +1,287 @@
+//! The open deliveries, in memory: what waits for whom, in serving order.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use crate::event::{DeliveryState, Lane, PackageKind};
+use crate::fold::is_open;
+use crate::id::{AgencyId, DeliveryId, PackageId};
+use crate::layer::Changes;
+use crate::rows::DeliveryRow;
+use crate::time::Ms;
+
+/// A delivery's place among the open ones of its receiver: by lane, then level, then
+/// position of acceptance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The receiver.
+    pub receiver: AgencyId,
+    lane: u8,
+    /// 255 less the level, so that higher levels come first.
+    rank: u8,
+    /// Position of acceptance.
+    pub position: u64,
+    number: u32,
+}
+
+impl Place {
+    fn of(row: &DeliveryRow) -> Self {
+        Self {
+            receiver: AgencyId(row.receiver),
+            lane: u8::try_from(row.lane).unwrap_or(u8::MAX),
+            rank: 255 - u8::try_from(row.level).unwrap_or(u8::MAX),
+            position: row.position,
+            number: row.number,
+        }
+    }
+
+    /// Its lane.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        Lane::try_from(i32::from(self.lane)).unwrap_or(Lane::Routine)
+    }
+
+    /// Its place whoever the receiver is: the order within one lane of a system.
+    #[must_use]
+    pub const fn order(&self) -> (u8, u8, u64, u32, u32) {
+        (
+            self.lane,
+            self.rank,
+            self.position,
+            self.number,
+            self.receiver.0,
+        )
+    }
+}
+
+/// An open delivery; with its [`Place`] 48 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenDelivery {
+    /// Its package.
+    pub package: PackageId,
+    state: u8,
+    kind: u8,
+    /// The round, from 1.
+    pub round: u16,
+    /// When the package was accepted.
+    pub accepted_at: Ms,
+}
+
+impl OpenDelivery {
+    /// Its state: held, pending, fetched, forwarding or dead.
+    #[must_use]
+    pub fn state(&self) -> DeliveryState {
+        DeliveryState::try_from(i32::from(self.state)).unwrap_or_default()
+    }
+
+    /// Document or status.
+    #[must_use]
+    pub fn kind(&self) -> PackageKind {
+        PackageKind::try_from(i32::from(self.kind)).unwrap_or_default()
+    }
+
+    /// Whether it may be offered to its receiver now.
+    #[must_use]
+    pub fn is_deliverable(&self) -> bool {
+        matches!(
+            self.state(),
+            DeliveryState::Pending | DeliveryState::Fetched
+        )
+    }
+}
+
+/// All open deliveries.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Open {
+    deliveries: BTreeMap<Place, OpenDelivery>,
+}
+
+const RECORD: usize = 48;
+
+impl Open {
+    /// Takes over the delivery rows among the changes; returns the places that became
+    /// deliverable or changed while deliverable.
+    pub(crate) fn absorb(&mut self, changes: &Changes) -> Vec<Place> {
+        let from = [b'D'].to_vec();
+        let mut ready = Vec::new();
+        for (key, value) in changes
+            .range(from..)
+            .take_while(|(key, _)| key.first() == Some(&b'D'))
+        {
+            debug_assert_eq!(key.len(), 17);
+            let Some(value) = value else { continue };
+            let Ok(row) = DeliveryRow::decode(value.as_slice()) else {
+                continue;
+            };
+            if let Some(place) = self.absorb_row(&row) {
+                ready.push(place);
+            }
+        }
+        ready
+    }
+
+    pub(crate) fn absorb_row(&mut self, row: &DeliveryRow) -> Option<Place> {
+        let place = Place::of(row);
+        let package = row.package_id()?;
+        if !is_open(row.state()) {
+            self.deliveries.remove(&place);
+            return None;
+        }
+        let open = OpenDelivery {
+            package,
+            state: u8::try_from(row.state).unwrap_or_default(),
+            kind: u8::try_from(row.kind).unwrap_or_default(),
+            round: u16::try_from(row.round).unwrap_or(u16::MAX),
+            accepted_at: Ms(row.accepted_at),
+        };
+        self.deliveries.insert(place, open);
+        open.is_deliverable().then_some(place)
+    }
+
+    /// The open deliveries of one receiver in serving order.
+    pub fn of(&self, receiver: AgencyId) -> impl Iterator<Item = (&Place, &OpenDelivery)> {
+        let from = Place {
+            receiver,
+            lane: 0,
+            rank: 0,
+            position: 0,
+            number: 0,
+        };
+        let to = Place {
+            receiver,
+            lane: u8::MAX,
+            rank: u8::MAX,
+            position: u64::MAX,
+            number: u32::MAX,
+        };
+        self.deliveries.range(from..=to)
+    }
+
+    /// The open delivery at that place.
+    #[must_use]
+    pub fn get(&self, place: &Place) -> Option<&OpenDelivery> {
+        self.deliveries.get(place)
+    }
+
+    /// All of them, by receiver.
+    pub fn iter(&self) -> impl Iterator<Item = (&Place, &OpenDelivery)> {
+        self.deliveries.iter()
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.deliveries.len() * RECORD);
+        for (place, open) in &self.deliveries {
+            bytes.extend(place.receiver.0.to_le_bytes());
+            bytes.extend([place.lane, place.rank, open.state, open.kind]);
+            bytes.extend(place.position.to_le_bytes());
+            bytes.extend(place.number.to_le_bytes());
+            bytes.extend(open.round.to_le_bytes());
+            bytes.extend([0; 6]);
+            bytes.extend(open.accepted_at.0.to_le_bytes());
+            bytes.extend(open.package.as_bytes());
+        }
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (records, rest) = bytes.as_chunks::<RECORD>();
+        if !rest.is_empty() {
+            return None;
+        }
+        let mut deliveries = BTreeMap::new();
+        for record in records {
+            let place = Place {
+                receiver: AgencyId(u32::from_le_bytes(record[0..4].try_into().ok()?)),
+                lane: record[4],
+                rank: record[5],
+                position: u64::from_le_bytes(record[8..16].try_into().ok()?),
+                number: u32::from_le_bytes(record[16..20].try_into().ok()?),
+            };
+            let open = OpenDelivery {
+                package: PackageId::from_slice(&record[36..48])?,
+                state: record[6],
+                kind: record[7],
+                round: u16::from_le_bytes(record[20..22].try_into().ok()?),
+                accepted_at: Ms(i64::from_le_bytes(record[28..36].try_into().ok()?)),
+            };
+            deliveries.insert(place, open);
+        }
+        Some(Self { deliveries })
+    }
+}
+
+impl OpenDelivery {
+    /// The delivery's id.
+    #[must_use]
+    pub fn id(&self, place: &Place) -> DeliveryId {
+        DeliveryId::of(self.package, place.receiver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(
+        receiver: u32,
+        lane: Lane,
+        level: u32,
+        position: u64,
+        state: DeliveryState,
+    ) -> DeliveryRow {
+        DeliveryRow {
+            package: PackageId::from_parts(position, 0, 0).as_bytes().to_vec(),
+            receiver,
+            state: state.into(),
+            round: 1,
+            lane: lane.into(),
+            level,
+            position,
+            number: 3,
+            accepted_at: 7,
+            ..DeliveryRow::default()
+        }
+    }
+
+    #[test]
+    fn serving_order_is_lane_then_level_then_position() {
+        let mut open = Open::default();
+        for (lane, level, position) in [
+            (Lane::Routine, 0, 1),
+            (Lane::Flash, 3, 4),
+            (Lane::Urgent, 1, 2),
+            (Lane::Flash, 4, 9),
+            (Lane::Status, 0, 3),
+        ] {
+            open.absorb_row(&row(5, lane, level, position, DeliveryState::Pending));
+        }
+        open.absorb_row(&row(6, Lane::Flash, 4, 5, DeliveryState::Pending));
+        let order: Vec<_> = open
+            .of(AgencyId(5))
+            .map(|(place, _)| place.position)
+            .collect();
+        assert_eq!(order, [9, 4, 2, 3, 1]);
+        assert_eq!(Open::decode(&open.encode()), Some(open.clone()));
+        assert!(Open::decode(&[0; 47]).is_none());
+        open.absorb_row(&row(5, Lane::Flash, 4, 9, DeliveryState::Acknowledged));
+        assert_eq!(open.of(AgencyId(5)).count(), 4);
+    }
+
+    #[test]
+    fn an_open_delivery_takes_at_most_64_bytes() {
+        assert!(size_of::<Place>() + size_of::<OpenDelivery>() <= 64);
+    }
+}
