@@ -1,0 +1,833 @@
+//! A cursor over the elements of a package: well-formedness, limits, namespaces and paths, so that
+//! what reads the elements need only ask for the next child and its text.
+//!
+//! After a fatal finding the cursor is stopped: every element seems to end at once, and what was
+//! gathered until then stays.
+
+use std::io::{self, BufRead};
+
+use quick_xml::Reader as Xml;
+use quick_xml::events::{BytesStart, Event};
+
+use crate::finding::{Finding, FindingCode, Findings, Position};
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::namespace::{Namespaces, Space};
+use crate::source::{Source, count};
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// A child begins; it is on the stack.
+    Open(Name),
+    /// The element on top of the stack ended; it is off the stack.
+    Close,
+    /// Text, in [`Cursor::text`].
+    Text,
+    /// A comment or processing instruction.
+    Aside,
+    /// The end of the package, or a fatal finding.
+    End,
+}
+
+/// An open element.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    pub(crate) name: Name,
+    pub(crate) space: Space,
+    pub(crate) at: Position,
+    label: Label,
+    index: u32,
+    counts: usize,
+    text_told: bool,
+}
+
+/// The local name as sent.
+#[derive(Debug, Clone, Copy)]
+enum Label {
+    Known(&'static str),
+    /// A range in [`Cursor::labels`].
+    Other(usize, usize),
+}
+
+/// A place kept for a later finding.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    pub(crate) at: Position,
+    pub(crate) path: String,
+}
+
+pub(crate) struct Cursor<'l, R> {
+    xml: Xml<Source<R>>,
+    limits: &'l Limits,
+    buf: Vec<u8>,
+    /// The text last read; `read_text` collects here.
+    pub(crate) text: String,
+    pub(crate) frames: Vec<Frame>,
+    /// The element closed last.
+    last: Option<Frame>,
+    /// How often each name stood so far in each open element.
+    counts: Vec<(Name, u32)>,
+    labels: String,
+    namespaces: Namespaces,
+    told_prefixes: Vec<String>,
+    pub(crate) findings: Findings,
+    /// The prefix of the root or envelope opened last.
+    prefix: String,
+    envelope_at: Position,
+    elements: u32,
+    kept: usize,
+    /// The element on top was written `<x/>` and is to be closed.
+    empty: bool,
+    started: bool,
+    /// Inside the signature, whose content is not ours to judge.
+    pub(crate) quiet: bool,
+    stopped: bool,
+    failure: Option<io::Error>,
+}
+
+impl<'l, R: BufRead> Cursor<'l, R> {
+    pub(crate) fn new(source: Source<R>, limits: &'l Limits) -> Cursor<'l, R> {
+        let mut xml = Xml::from_reader(source);
+        xml.config_mut().check_comments = true;
+        Cursor {
+            xml,
+            limits,
+            buf: Vec::with_capacity(1024),
+            text: String::with_capacity(256),
+            frames: Vec::with_capacity(16),
+            last: None,
+            counts: Vec::with_capacity(64),
+            labels: String::new(),
+            namespaces: Namespaces::default(),
+            told_prefixes: Vec::new(),
+            prefix: String::new(),
+            envelope_at: Position::default(),
+            findings: Findings::new(limits.findings),
+            elements: 0,
+            kept: 0,
+            empty: false,
+            started: false,
+            quiet: false,
+            stopped: false,
+            failure: None,
+        }
+    }
+
+    pub(crate) fn source(&mut self) -> &mut Source<R> {
+        self.xml.get_mut()
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether the element on top was written `<x/>`.
+    pub(crate) fn is_empty_element(&self) -> bool {
+        self.empty
+    }
+
+    /// The source's own error, if it had one.
+    pub(crate) fn into_findings(self) -> io::Result<Findings> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.findings),
+        }
+    }
+
+    // ---- elements -------------------------------------------------------------------------
+
+    /// The next child of the element on top; `None` when that element has ended. The child must
+    /// be read to its end before the next call, by `open` until `None`, `read_text` or `skip`.
+    pub(crate) fn open(&mut self) -> Option<Name> {
+        loop {
+            self.text.clear();
+            match self.token() {
+                Token::Open(name) => return Some(name),
+                Token::Close | Token::End => return None,
+                Token::Text => self.stray_text(),
+                Token::Aside => {}
+            }
+        }
+    }
+
+    /// Reads the element on top to its end; its text, `None` if there is nothing but white space.
+    pub(crate) fn read_text(&mut self) -> Option<&str> {
+        self.text.clear();
+        loop {
+            match self.token() {
+                Token::Open(_) => {
+                    // Kept aside, so that the child's text does not run into ours.
+                    let text = std::mem::take(&mut self.text);
+                    self.tell_misplaced();
+                    self.skip();
+                    self.text = text;
+                }
+                Token::Close => break,
+                Token::End => return None,
+                Token::Text | Token::Aside => {}
+            }
+        }
+        if self.text.trim_ascii().is_empty() {
+            return None;
+        }
+        self.kept += self.text.len();
+        if self.kept > self.limits.kept_text {
+            let at = self.source().token_mark();
+            self.stop(
+                FindingCode::HeaderTooLarge,
+                at,
+                &self.limits.kept_text.to_string(),
+            );
+            return None;
+        }
+        self.check_text();
+        Some(&self.text)
+    }
+
+    /// Reads the element on top to its end; whether it had any content.
+    pub(crate) fn skip(&mut self) -> bool {
+        let depth = self.frames.len();
+        let mut content = false;
+        loop {
+            self.text.clear();
+            match self.token() {
+                Token::Close if self.frames.len() < depth => return content,
+                Token::End => return content,
+                Token::Aside => {}
+                _ => content = true,
+            }
+        }
+    }
+
+    fn stray_text(&mut self) {
+        if self.text.trim_ascii().is_empty() || self.quiet {
+            return;
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            if std::mem::replace(&mut frame.text_told, true) {
+                return;
+            }
+        }
+        let at = self.source().token_mark();
+        let place = Place {
+            at,
+            path: self.path(),
+        };
+        let text = std::mem::take(&mut self.text);
+        self.tell_at(FindingCode::UnexpectedText, &place, &text);
+        self.text = text;
+    }
+
+    // ---- tokens ---------------------------------------------------------------------------
+
+    /// The next piece. Text is appended to `self.text`.
+    pub(crate) fn token(&mut self) -> Token {
+        if self.stopped {
+            return Token::End;
+        }
+        if std::mem::take(&mut self.empty) {
+            self.close();
+            return Token::Close;
+        }
+        // Taken out for as long as the event borrows it.
+        let mut buf = std::mem::take(&mut self.buf);
+        buf.clear();
+        self.xml.get_mut().begin(self.limits.token_length());
+        let token = match self.xml.read_event_into(&mut buf) {
+            Ok(Event::Start(tag)) => self.start(&tag, false),
+            Ok(Event::Empty(tag)) => self.start(&tag, true),
+            Ok(Event::End(_)) => {
+                self.close();
+                Token::Close
+            }
+            Ok(Event::Text(text)) => self.characters(&text),
+            Ok(Event::CData(text)) => self.characters(&text),
+            Ok(Event::GeneralRef(reference)) => self.reference(&reference),
+            Ok(Event::Comment(text)) => self.aside(&text),
+            Ok(Event::PI(pi)) => self.aside(&pi),
+            Ok(Event::Decl(declaration)) => self.declaration(declaration.encoding()),
+            Ok(Event::DocType(_)) => self.stop_here(FindingCode::Doctype, ""),
+            Ok(Event::Eof) => self.end_of_file(),
+            Err(error) => self.error(&error, &buf),
+        };
+        self.started = true;
+        self.buf = buf;
+        token
+    }
+
+    fn start(&mut self, tag: &BytesStart<'_>, empty: bool) -> Token {
+        let limits = self.limits;
+        self.elements += 1;
+        if self.elements > limits.elements {
+            return self.stop_here(FindingCode::TooManyElements, &limits.elements.to_string());
+        }
+        if self.frames.len() >= limits.depth as usize {
+            return self.stop_here(FindingCode::TooDeep, &limits.depth.to_string());
+        }
+        if tag.len() > limits.tag_length {
+            return self.stop_here(FindingCode::TagTooLong, &limits.tag_length.to_string());
+        }
+        let full = tag.name();
+        let full: &str = full.as_ref();
+        if full.len() > limits.name_length {
+            return self.stop_here(FindingCode::NameTooLong, &limits.name_length.to_string());
+        }
+        let (prefix, local) = full.split_once(':').unwrap_or(("", full));
+        let (name, spelling) = Name::look_up(local);
+        if (name == Name::Unknown || !matches!(prefix, "" | "edXML")) && !is_name(full) {
+            let detail = format!("<{full}> is no name");
+            return self.stop_here(FindingCode::NotWellFormed, &detail);
+        }
+        let depth = self.frames.len() as u32 + 1;
+        if let Err(token) = self.attributes(tag.attributes_raw(), tag, depth) {
+            return token;
+        }
+        let at = self.source().token_mark();
+        let index = self.count(name);
+        let label = if name == Name::Unknown {
+            // The label of the element closed last was needed until now.
+            let from = self
+                .frames
+                .iter()
+                .rev()
+                .find_map(|frame| match frame.label {
+                    Label::Other(_, to) => Some(to),
+                    Label::Known(_) => None,
+                });
+            let from = from.unwrap_or(0);
+            self.labels.truncate(from);
+            self.labels.push_str(local);
+            Label::Other(from, self.labels.len())
+        } else {
+            Label::Known(spelling)
+        };
+        let parent = self.frames.last().map_or(Name::Unknown, |f| f.name);
+        let space = self.namespaces.space(prefix);
+        self.frames.push(Frame {
+            name,
+            space,
+            at,
+            label,
+            index,
+            counts: self.counts.len(),
+            text_told: false,
+        });
+        self.empty = empty;
+        if depth <= 2 {
+            prefix.clone_into(&mut self.prefix);
+            if name == Name::Envelope {
+                self.envelope_at = at;
+            }
+        }
+        if !self.quiet && name != Name::Signature {
+            if index > 1 && !name.repeats_in(parent) {
+                self.tell(FindingCode::DuplicateElement, local);
+            }
+            self.check_space(space, prefix);
+            self.check_spelling(name, spelling, parent);
+        }
+        Token::Open(name)
+    }
+
+    /// Which of its name the child about to open is, from 1.
+    fn count(&mut self, name: Name) -> u32 {
+        let base = self.frames.last().map_or(0, |frame| frame.counts);
+        let seen = self.counts[base..].iter_mut().find(|(n, _)| *n == name);
+        match seen {
+            // One unknown name is not another.
+            Some(_) if name == Name::Unknown => 1,
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                self.counts.push((name, 1));
+                1
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let depth = self.frames.len() as u32;
+        if let Some(frame) = self.frames.pop() {
+            self.counts.truncate(frame.counts);
+            self.last = Some(frame);
+        }
+        self.namespaces.leave(depth);
+    }
+
+    fn attributes(&mut self, raw: &str, tag: &BytesStart<'_>, depth: u32) -> Result<(), Token> {
+        if raw.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        if let Some(odd) = illegal(raw.as_bytes()) {
+            return Err(self.stop_here(FindingCode::IllegalCharacter, &name_of(odd)));
+        }
+        let mut count = 0;
+        let mut prefixed = false;
+        for attribute in tag.attributes() {
+            let attribute = match attribute {
+                Ok(attribute) => attribute,
+                Err(e) => return Err(self.stop_here(FindingCode::NotWellFormed, &e.to_string())),
+            };
+            count += 1;
+            if count > self.limits.attributes {
+                let most = self.limits.attributes.to_string();
+                return Err(self.stop_here(FindingCode::TooManyAttributes, &most));
+            }
+            let key: &str = attribute.key.as_ref();
+            if key.len() > self.limits.name_length {
+                let most = self.limits.name_length.to_string();
+                return Err(self.stop_here(FindingCode::NameTooLong, &most));
+            }
+            if !is_name(key) {
+                let detail = format!("{key} is no attribute name");
+                return Err(self.stop_here(FindingCode::NotWellFormed, &detail));
+            }
+            let value: &str = &attribute.value;
+            if value.contains('<') {
+                let detail = format!("< in the value of the attribute {key}");
+                return Err(self.stop_here(FindingCode::NotWellFormed, &detail));
+            }
+            let value = match attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0) {
+                Ok(value) => value,
+                Err(_) => {
+                    let name = value.split('&').nth(1).unwrap_or_default();
+                    let name = name.split(';').next().unwrap_or_default().to_owned();
+                    return Err(self.stop_here(FindingCode::UnknownEntity, &name));
+                }
+            };
+            match key.split_once(':') {
+                None if key == "xmlns" => self.namespaces.declare(depth, "", value.trim()),
+                Some(("xmlns", prefix)) => self.namespaces.declare(depth, prefix, value.trim()),
+                Some(_) => prefixed = true,
+                None => {}
+            }
+        }
+        if prefixed && !self.quiet {
+            // Only now are all declarations of the tag known.
+            for attribute in tag.attributes().with_checks(false).flatten() {
+                let key: &str = attribute.key.as_ref();
+                if let Some((prefix, _)) = key.split_once(':') {
+                    if prefix != "xmlns" && self.namespaces.space(prefix) == Space::Unbound {
+                        self.tell_unbound(prefix);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn characters(&mut self, text: &str) -> Token {
+        if let Some(odd) = illegal(text.as_bytes()) {
+            return self.stop_here(FindingCode::IllegalCharacter, &name_of(odd));
+        }
+        if memchr::memchr(b'\r', text.as_bytes()).is_none() {
+            self.text.push_str(text);
+        } else {
+            // XML counts CR LF, and CR alone, as one line feed.
+            let mut rest = text;
+            while let Some(at) = memchr::memchr(b'\r', rest.as_bytes()) {
+                self.text.push_str(&rest[..at]);
+                self.text.push('\n');
+                rest = &rest[at + 1..];
+                rest = rest.strip_prefix('\n').unwrap_or(rest);
+            }
+            self.text.push_str(rest);
+        }
+        if self.text.len() > self.limits.text_length {
+            let most = self.limits.text_length.to_string();
+            return self.stop_here(FindingCode::TextTooLong, &most);
+        }
+        if self.frames.is_empty() && !text.trim_ascii().is_empty() {
+            return self.stop_here(FindingCode::NotWellFormed, "text outside the root element");
+        }
+        Token::Text
+    }
+
+    fn reference(&mut self, reference: &quick_xml::events::BytesRef<'_>) -> Token {
+        let name: &str = reference;
+        let character = match name {
+            "lt" => '<',
+            "gt" => '>',
+            "amp" => '&',
+            "quot" => '"',
+            "apos" => '\'',
+            _ => match reference.resolve_char_ref() {
+                Ok(Some(character)) => {
+                    let legal = matches!(character, '\t' | '\n' | '\r' | ' '..)
+                        && !matches!(character, '\u{FFFE}' | '\u{FFFF}');
+                    if !legal {
+                        return self.stop_here(
+                            FindingCode::IllegalCharacter,
+                            &name_of(u32::from(character)),
+                        );
+                    }
+                    character
+                }
+                _ => return self.stop_here(FindingCode::UnknownEntity, name),
+            },
+        };
+        self.text.push(character);
+        Token::Text
+    }
+
+    fn aside(&mut self, text: &str) -> Token {
+        match illegal(text.as_bytes()) {
+            Some(odd) => self.stop_here(FindingCode::IllegalCharacter, &name_of(odd)),
+            None => Token::Aside,
+        }
+    }
+
+    fn declaration(
+        &mut self,
+        encoding: Option<
+            Result<std::borrow::Cow<'_, str>, quick_xml::events::attributes::AttrError>,
+        >,
+    ) -> Token {
+        if self.started {
+            return self.stop_here(
+                FindingCode::NotWellFormed,
+                "an XML declaration stands inside the file",
+            );
+        }
+        let written = self.source().encoding().as_str();
+        if let Some(Ok(declared)) = encoding {
+            let same = if written == "UTF-8" {
+                declared.eq_ignore_ascii_case("utf-8") || declared.eq_ignore_ascii_case("utf8")
+            } else {
+                declared.len() >= 6 && declared[..6].eq_ignore_ascii_case("utf-16")
+            };
+            if !same {
+                let declared = declared.into_owned();
+                let at = self.source().token_mark();
+                let place = Place {
+                    at,
+                    path: String::new(),
+                };
+                self.tell_at(FindingCode::DeclaredEncoding, &place, &declared);
+            }
+        }
+        Token::Aside
+    }
+
+    fn end_of_file(&mut self) -> Token {
+        let Some(frame) = self.frames.last() else {
+            self.stopped = true;
+            return Token::End;
+        };
+        let detail = format!(
+            "{}, opened in line {}, is never closed",
+            self.label(frame),
+            frame.at.line
+        );
+        let at = self.source().here();
+        self.stop(FindingCode::NotWellFormed, at, &detail)
+    }
+
+    fn error(&mut self, error: &quick_xml::Error, buf: &[u8]) -> Token {
+        use quick_xml::errors::IllFormedError;
+        match error {
+            quick_xml::Error::Io(_) if self.source().overrun() => self.overrun(buf),
+            quick_xml::Error::Io(e) => {
+                self.stopped = true;
+                let failure = self.source().take_failure();
+                self.failure = Some(failure.unwrap_or_else(|| e.kind().into()));
+                Token::End
+            }
+            quick_xml::Error::Encoding(_) => {
+                let mut at = self.source().token_mark();
+                let valid = match std::str::from_utf8(buf) {
+                    Ok(text) => text,
+                    Err(e) => std::str::from_utf8(&buf[..e.valid_up_to()]).unwrap_or_default(),
+                };
+                let encoding = self.source().encoding();
+                count(&mut at, valid.as_bytes(), encoding);
+                let detail = match buf.get(valid.len()) {
+                    Some(byte) => format!("the byte 0x{byte:02X} at offset {}", at.offset),
+                    None => String::new(),
+                };
+                self.stop(FindingCode::InvalidEncoding, at, &detail)
+            }
+            quick_xml::Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+                let line = self.frames.last().map_or(0, |frame| frame.at.line);
+                let detail = format!(
+                    "</{found}> stands where </{expected}>, opened in line {line}, should end"
+                );
+                // What seemed misplaced inside the element was so because it never ended.
+                let inside = format!("{}/", self.path());
+                self.findings.list.retain(|finding| {
+                    finding.code != FindingCode::MisplacedElement
+                        || !finding.path.starts_with(&inside)
+                });
+                self.stop_here(FindingCode::NotWellFormed, &detail)
+            }
+            other => self.stop_here(FindingCode::NotWellFormed, &other.to_string()),
+        }
+    }
+
+    /// A token took more than any may: says which limit it passed.
+    fn overrun(&mut self, buf: &[u8]) -> Token {
+        let limits = self.limits;
+        let (code, most) = if buf.starts_with(b"<!D") || buf.starts_with(b"<!d") {
+            (FindingCode::Doctype, String::new())
+        } else if buf.first() == Some(&b'<') && !buf.starts_with(b"<!") && !buf.starts_with(b"<?") {
+            let attributes = memchr::memchr_iter(b'=', buf).count();
+            if attributes > limits.attributes as usize {
+                (
+                    FindingCode::TooManyAttributes,
+                    limits.attributes.to_string(),
+                )
+            } else {
+                (FindingCode::TagTooLong, limits.tag_length.to_string())
+            }
+        } else {
+            (FindingCode::TextTooLong, limits.text_length.to_string())
+        };
+        self.stop_here(code, &most)
+    }
+
+    // ---- findings -------------------------------------------------------------------------
+
+    /// A fatal finding where the present token began.
+    pub(crate) fn stop_here(&mut self, code: FindingCode, detail: &str) -> Token {
+        let at = self.source().token_mark();
+        self.stop(code, at, detail)
+    }
+
+    pub(crate) fn stop(&mut self, code: FindingCode, at: Position, detail: &str) -> Token {
+        let place = Place {
+            at,
+            path: self.path(),
+        };
+        self.tell_at(code, &place, detail);
+        self.stopped = true;
+        Token::End
+    }
+
+    /// A finding about the element on top.
+    pub(crate) fn tell(&mut self, code: FindingCode, detail: &str) {
+        if self.findings.room(code) {
+            let at = self.frames.last().map_or_else(Position::default, |f| f.at);
+            let finding = Finding::new(code, self.path(), at, detail);
+            self.findings.list.push(finding);
+        }
+    }
+
+    /// A finding about the element closed last.
+    pub(crate) fn tell_last(&mut self, code: FindingCode, detail: &str) {
+        if self.findings.room(code) {
+            let place = self.last_place();
+            let finding = Finding::new(code, place.path, place.at, detail);
+            self.findings.list.push(finding);
+        }
+    }
+
+    pub(crate) fn tell_at(&mut self, code: FindingCode, place: &Place, detail: &str) {
+        if self.findings.room(code) {
+            let finding = Finding::new(code, place.path.clone(), place.at, detail);
+            self.findings.list.push(finding);
+        }
+    }
+
+    /// A finding that a child of the place is missing.
+    pub(crate) fn tell_missing(
+        &mut self,
+        code: FindingCode,
+        place: &Place,
+        child: &str,
+        detail: &str,
+    ) {
+        if self.findings.room(code) {
+            let path = format!("{}/{child}", place.path);
+            let finding = Finding::new(code, path, place.at, detail);
+            self.findings.list.push(finding);
+        }
+    }
+
+    /// A known element where it does not belong, on top; or an unknown one.
+    pub(crate) fn tell_misplaced(&mut self) {
+        let Some(frame) = self.frames.last().copied() else {
+            return;
+        };
+        let code = match frame.name {
+            Name::Unknown => FindingCode::UnknownElement,
+            _ => FindingCode::MisplacedElement,
+        };
+        let label = self.label(&frame).to_owned();
+        self.tell(code, &label);
+    }
+
+    fn tell_unbound(&mut self, prefix: &str) {
+        if self.told_prefixes.len() < 16 && !self.told_prefixes.iter().any(|p| p == prefix) {
+            self.told_prefixes.push(prefix.to_owned());
+            self.tell(FindingCode::UnboundPrefix, prefix);
+        }
+    }
+
+    fn check_space(&mut self, space: Space, prefix: &str) {
+        match space {
+            Space::Qcvn | Space::None => {}
+            Space::Unbound => self.tell_unbound(prefix),
+            // Root and envelope are judged by whoever reads them.
+            _ if self.frames.len() <= 2 => {}
+            _ if self.findings.has(FindingCode::ForeignNamespace) => {}
+            _ => {
+                let uri = self.namespaces.uri(prefix).to_owned();
+                self.tell(FindingCode::ForeignNamespace, &uri);
+            }
+        }
+    }
+
+    fn check_spelling(&mut self, name: Name, spelling: &'static str, parent: Name) {
+        let code = match (name, spelling) {
+            (Name::Business, "Business")
+            | (Name::BusinessDocType, "BusinessDocType")
+            | (Name::BusinessDocReason, "BusinessDocReason")
+            | (Name::BusinessDocumentInfo, "BusinessDocumentInfo") => FindingCode::BusinessSpelling,
+            (Name::MessageHeader, "Status") => FindingCode::OlderSpelling,
+            (Name::OrganizationInCharge, "OrganInCharge")
+            | (Name::Position, "Function")
+            | (Name::Timestamp, "TimeStamp")
+            | (Name::Header, "edXmlHeader" | "EdXMLHeader")
+            | (Name::Body, "edXmlBody" | "EdXMLBody") => FindingCode::OlderSpelling,
+            (Name::PromulgationDate, "Date") if parent == Name::PromulgationInfo => {
+                FindingCode::OlderSpelling
+            }
+            (Name::SignerInfo, "Author") if parent == Name::MessageHeader => {
+                FindingCode::OlderSpelling
+            }
+            _ => return,
+        };
+        // One word on the spelling of Bussiness is enough.
+        if code == FindingCode::OlderSpelling || !self.findings.has(code) {
+            self.tell(code, spelling);
+        }
+    }
+
+    /// Flags odd characters in a text that is kept; never changes it.
+    fn check_text(&mut self) {
+        let suspicious = |b: &u8| matches!(*b, 0x7F | 0xC2 | 0xEF);
+        if !self.text.bytes().any(|b| suspicious(&b)) {
+            return;
+        }
+        if self.text.contains('\u{FFFD}') && !self.findings.has(FindingCode::ReplacementCharacter) {
+            let text = self.text.clone();
+            self.tell_last(FindingCode::ReplacementCharacter, &text);
+        }
+        let control = self.text.chars().find(|c| matches!(c, '\u{7F}'..='\u{9F}'));
+        if let Some(control) = control {
+            self.tell_last(FindingCode::ControlCharacter, &name_of(u32::from(control)));
+        }
+    }
+
+    // ---- places ---------------------------------------------------------------------------
+
+    fn label<'a>(&'a self, frame: &Frame) -> &'a str {
+        match frame.label {
+            Label::Known(label) => label,
+            Label::Other(from, to) => self.labels.get(from..to).unwrap_or("?"),
+        }
+    }
+
+    /// The local name, as sent, of the element on top.
+    pub(crate) fn top_label(&self) -> &str {
+        self.frames.last().map_or("", |frame| self.label(frame))
+    }
+
+    /// The prefix of the root or envelope on top.
+    pub(crate) fn top_prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Where the envelope stands.
+    pub(crate) fn envelope_at(&self) -> Position {
+        self.envelope_at
+    }
+
+    /// The URI of the namespace of the element whose full name was written with this prefix.
+    pub(crate) fn uri(&self, prefix: &str) -> &str {
+        self.namespaces.uri(prefix)
+    }
+
+    fn push_label(&self, path: &mut String, frame: &Frame) {
+        use std::fmt::Write as _;
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.push_str(self.label(frame));
+        if frame.index > 1 {
+            // Writing to a String cannot fail.
+            let _ = write!(path, "[{}]", frame.index);
+        }
+    }
+
+    /// The path of the element on top.
+    pub(crate) fn path(&self) -> String {
+        let mut path = String::new();
+        for frame in &self.frames {
+            self.push_label(&mut path, frame);
+        }
+        path
+    }
+
+    /// The place of the element on top.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            at: self.frames.last().map_or_else(Position::default, |f| f.at),
+            path: self.path(),
+        }
+    }
+
+    /// The place of the element closed last.
+    pub(crate) fn last_place(&self) -> Place {
+        let mut path = self.path();
+        let Some(last) = &self.last else {
+            return Place::default();
+        };
+        self.push_label(&mut path, last);
+        Place { at: last.at, path }
+    }
+}
+
+/// The first character that XML 1.0 does not allow.
+fn illegal(text: &[u8]) -> Option<u32> {
+    let mut odd = false;
+    for &b in text {
+        odd |= (b < 0x20) & (b != b'\n') & (b != b'\r') & (b != b'\t');
+        odd |= b == 0xEF;
+    }
+    if !odd {
+        return None;
+    }
+    let control = text
+        .iter()
+        .find(|b| **b < 0x20 && !matches!(**b, b'\n' | b'\r' | b'\t'));
+    match control {
+        Some(control) => Some(u32::from(*control)),
+        None => memchr::memmem::find(text, b"\xEF\xBF\xBE")
+            .map(|_| 0xFFFE)
+            .or_else(|| memchr::memmem::find(text, b"\xEF\xBF\xBF").map(|_| 0xFFFF)),
+    }
+}
+
+pub(crate) fn name_of(character: u32) -> String {
+    format!("U+{character:04X}")
+}
+
+/// Whether this may be the name of an element or attribute. Characters beyond ASCII are all let
+/// through.
+fn is_name(name: &str) -> bool {
+    let part = |part: &str| {
+        part.bytes().enumerate().all(|(i, b)| match b {
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => true,
+            b'0'..=b'9' | b'-' | b'.' => i > 0,
+            _ => false,
+        }) && !part.is_empty()
+    };
+    match name.split_once(':') {
+        Some((prefix, local)) => part(prefix) && part(local),
+        None => part(name),
+    }
+}
