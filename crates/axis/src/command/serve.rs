@@ -1,0 +1,201 @@
+//! `axis serve`: the daemon, from its arguments to its end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use api::{Listening, Running, ServeError, ServerOptions, TlsFiles};
+use exchange::Exchange;
+use ledger::time::Clock;
+use sd_notify::NotifyState;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::VERSION;
+use crate::config::{Config, LogFormat};
+use crate::failure::Failure;
+use crate::signals::Signals;
+use crate::watchdog::{self, tell};
+use crate::{log, output};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The data folder; made at the first start [default: data.dir of the configuration]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The configuration; deploy/axis.toml explains every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON line on stdout when ready
+    #[arg(long)]
+    json: bool,
+    /// The log as JSON objects
+    #[arg(long)]
+    log_json: bool,
+}
+
+/// What `--json` prints when the axis is ready.
+#[derive(Debug, Serialize)]
+struct Ready {
+    ready: bool,
+    grpc: String,
+    admin: String,
+}
+
+/// Runs `axis serve`.
+///
+/// # Errors
+/// A configuration that cannot be used (exit 2); a port, a data folder or a disk that does not
+/// let the axis run (exit 1).
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let config = Config::load(args.config.as_deref(), args.data.as_deref(), &|name| {
+        std::env::var(name).ok()
+    })
+    .map_err(Failure::usage)?;
+    log::start(
+        &config.log.filter,
+        if args.log_json {
+            LogFormat::Json
+        } else {
+            config.log.format
+        },
+    )?;
+    log::abort_on_panic();
+    let mut signals = Signals::take()?;
+    tracing::info!(version = VERSION, data = %config.data.dir.display(), "starting");
+
+    let listening = api::bind(server_options(&config))
+        .await
+        .map_err(refused_to_serve)?;
+    let exchange = tokio::select! {
+        opened = Exchange::open(exchange_options(&config)) => opened.map_err(Failure::refused)?,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped while starting; nothing had been accepted");
+            return Ok(());
+        }
+    };
+    let stop = CancellationToken::new();
+    let running = start(listening, &exchange, &stop).await?;
+    announce(&running, args.json)?;
+    tell(&[NotifyState::Ready]);
+    let watchdog = tokio::spawn(watchdog::feed(exchange.clone(), stop.clone()));
+
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping: calls in flight may end");
+    tell(&[NotifyState::Stopping]);
+    stop.cancel();
+    let drained = drain(
+        running,
+        &exchange,
+        Duration::from_secs(config.grpc.drain_seconds),
+    );
+    tokio::select! {
+        () = drained => tracing::info!("stopped"),
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopped at once; every receipt given stands");
+            std::process::exit(1);
+        }
+    }
+    // It ends with the token; a panic in it would have ended the process.
+    let _ = watchdog.await;
+    Ok(())
+}
+
+async fn start(
+    listening: Listening,
+    exchange: &Exchange,
+    stop: &CancellationToken,
+) -> Result<Running, Failure> {
+    match listening.serve(exchange.clone(), stop.clone()) {
+        Ok(running) => Ok(running),
+        Err(error) => {
+            exchange.close().await;
+            Err(refused_to_serve(error))
+        }
+    }
+}
+
+/// Lets the calls in flight end, then closes the exchange, each within a bound: a drain that
+/// hangs must not keep the process.
+async fn drain(running: Running, exchange: &Exchange, grace: Duration) {
+    const CLOSE: Duration = Duration::from_secs(30);
+    if tokio::time::timeout(grace + Duration::from_secs(5), running.stopped())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some calls did not end in time and are cut");
+    }
+    if tokio::time::timeout(CLOSE, exchange.close()).await.is_err() {
+        tracing::warn!("the ledger could not be closed in time; the next start reads its journal");
+    }
+}
+
+fn announce(running: &Running, json: bool) -> Result<(), Failure> {
+    let bound = running.bound();
+    let admin = std::path::absolute(&bound.admin).unwrap_or_else(|_| bound.admin.clone());
+    tracing::info!(grpc = %bound.grpc, admin = %admin.display(), "ready");
+    if json {
+        output::json(&Ready {
+            ready: true,
+            grpc: bound.grpc.to_string(),
+            admin: admin.display().to_string(),
+        })?;
+    } else {
+        output::line(format!(
+            "Trục đã sẵn sàng (the axis is ready): gRPC {}, {}",
+            bound.grpc,
+            admin.display()
+        ))?;
+    }
+    Ok(())
+}
+
+fn server_options(config: &Config) -> ServerOptions {
+    let tls = &config.grpc.tls;
+    let mut options = ServerOptions::new(config.grpc.listen, &config.data.dir);
+    options.tls = tls
+        .cert
+        .clone()
+        .zip(tls.key.clone())
+        .map(|(certificate, key)| TlsFiles {
+            certificate,
+            key,
+            client_ca: tls.client_ca.clone(),
+        });
+    options.grace = Duration::from_secs(config.grpc.drain_seconds);
+    options.version = env!("CARGO_PKG_VERSION").to_owned();
+    options.build = env!("AXIS_COMMIT").to_owned();
+    options
+}
+
+fn exchange_options(config: &Config) -> exchange::Options {
+    exchange::Options {
+        data: config.data.dir.clone(),
+        key_file: config.data.key_file.clone(),
+        node: config.data.node,
+        clock: Clock::system(),
+        limits: exchange::Limits {
+            max_package: config.limits.max_package_bytes,
+            max_streams: config.limits.max_streams,
+            max_bytes_in_flight: config.limits.max_bytes_in_flight,
+            max_pushes_per_second: config.limits.max_pushes_per_second,
+            max_open_deliveries: config.limits.max_open_deliveries,
+        },
+        lease: Duration::from_secs(config.delivery.lease_seconds),
+        window: config.delivery.window,
+        segment_size: config.journal.segment_bytes,
+        anchors: config.journal.anchors.clone(),
+        version: VERSION.to_owned(),
+    }
+}
+
+/// What is wrong with the configuration is wrong use; the rest is this machine's.
+fn refused_to_serve(error: ServeError) -> Failure {
+    match error {
+        ServeError::PlainListener(_) => Failure::usage(format!("grpc.listen: {error}")),
+        ServeError::Tls(_) => Failure::usage(format!("grpc.tls: {error}")),
+        ServeError::Bind { .. } => Failure::refused(format!(
+            "grpc.listen: {error}. Another program may use the port; port 0 picks a free one"
+        )),
+        _ => Failure::refused(error),
+    }
+}

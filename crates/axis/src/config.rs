@@ -1,0 +1,704 @@
+//! The configuration: one TOML file, every key optional, a few `AXIS_…` variables on top.
+//!
+//! It is plain data; reading it binds nothing and creates nothing. A wrong key or value is
+//! refused with the key, the value and what is allowed. `deploy/axis.toml` explains each key;
+//! a test holds the two together.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use tracing_subscriber::EnvFilter;
+
+/// Everything `axis serve` can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where the truth lies.
+    pub(crate) data: Data,
+    /// The gRPC listener.
+    pub(crate) grpc: Grpc,
+    /// What one system may ask for.
+    pub(crate) limits: Limits,
+    /// Leases and windows.
+    pub(crate) delivery: Delivery,
+    /// The queues.
+    pub(crate) bus: Bus,
+    /// The journal.
+    pub(crate) journal: Journal,
+    /// The daemon's own log.
+    pub(crate) log: Log,
+}
+
+/// Where the truth lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Data {
+    /// The data folder; `--data` overrides it.
+    pub(crate) dir: PathBuf,
+    /// The file that seals the systems' keys; beside the data folder if absent.
+    pub(crate) key_file: Option<PathBuf>,
+    /// This node's number inside package ids.
+    pub(crate) node: u16,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("axis-data"),
+            key_file: None,
+            node: 0,
+        }
+    }
+}
+
+/// The gRPC listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Grpc {
+    /// Address and port; port 0 picks a free one.
+    #[serde(deserialize_with = "address")]
+    pub(crate) listen: SocketAddr,
+    /// How long calls in flight may take to end after SIGTERM.
+    pub(crate) drain_seconds: u64,
+    /// TLS; a listener that is not on loopback must have it.
+    pub(crate) tls: Tls,
+}
+
+impl Default for Grpc {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7401)),
+            drain_seconds: 20,
+            tls: Tls::default(),
+        }
+    }
+}
+
+/// TLS of a listener: PEM files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// The server's certificate chain.
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key.
+    pub(crate) key: Option<PathBuf>,
+    /// The authority whose client certificates are accepted.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// What one system may ask for at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// The largest package.
+    pub(crate) max_package_bytes: u64,
+    /// Open streams of one system.
+    pub(crate) max_streams: u32,
+    /// Bytes of one system's pushes in flight.
+    pub(crate) max_bytes_in_flight: u64,
+    /// Pushes a second of one system.
+    pub(crate) max_pushes_per_second: u32,
+    /// Open deliveries that wait for one system.
+    pub(crate) max_open_deliveries: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let of = exchange::Limits::default();
+        Self {
+            max_package_bytes: of.max_package,
+            max_streams: of.max_streams,
+            max_bytes_in_flight: of.max_bytes_in_flight,
+            max_pushes_per_second: of.max_pushes_per_second,
+            max_open_deliveries: of.max_open_deliveries,
+        }
+    }
+}
+
+/// Leases and windows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Delivery {
+    /// How long a delivery is leased before it is offered again.
+    pub(crate) lease_seconds: u64,
+    /// Deliveries published per system and lane and not yet leased.
+    pub(crate) window: usize,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            lease_seconds: 300,
+            window: 1_000,
+        }
+    }
+}
+
+/// The queues between ledger and receivers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Bus {
+    /// `embedded`.
+    pub(crate) url: String,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self {
+            url: "embedded".to_owned(),
+        }
+    }
+}
+
+/// The journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Journal {
+    /// Size of a segment file.
+    pub(crate) segment_bytes: u64,
+    /// A file outside the data folder to which anchors are written.
+    pub(crate) anchors: Option<PathBuf>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            anchors: None,
+        }
+    }
+}
+
+/// The daemon's own log, on stderr.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// What is logged.
+    pub(crate) filter: String,
+    /// How a line looks.
+    pub(crate) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people and for the system's journal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The configuration cannot be used; exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not TOML, a key is unknown, or a value is of the wrong kind.
+    #[error("{}: {source}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is out of its range.
+    #[error("{key} = {value}: must be {allowed}")]
+    Value {
+        /// The key as written in the file, or the variable.
+        key: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        allowed: String,
+    },
+}
+
+/// Reads a variable of the environment; a test gives its own.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Config {
+    /// The defaults, then the file if one is named, then the `AXIS_…` variables, checked.
+    ///
+    /// # Errors
+    /// The first thing wrong, with its key, its value and what is allowed.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        data: Option<&Path>,
+        environment: Environment<'_>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                Self::parse(&text).map_err(|source| ConfigError::Syntax {
+                    path: path.to_owned(),
+                    source: Box::new(source),
+                })?
+            }
+            None => Self::default(),
+        };
+        if let Some(dir) = data {
+            config.data.dir = dir.to_owned();
+        }
+        config.override_from(environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn override_from(&mut self, environment: Environment<'_>) -> Result<(), ConfigError> {
+        if let Some(listen) = listen_variable(environment, "AXIS_GRPC_LISTEN")? {
+            self.grpc.listen = listen;
+        }
+        // These listeners do not exist yet; a wrong value is wrong all the same.
+        listen_variable(environment, "AXIS_VXP_LISTEN")?;
+        listen_variable(environment, "AXIS_CONSOLE_LISTEN")?;
+        if let Some(url) = environment("AXIS_BUS") {
+            check_bus("AXIS_BUS", &url)?;
+            self.bus.url = url;
+        }
+        if let Some(filter) = environment("AXIS_LOG") {
+            check_filter("AXIS_LOG", &filter)?;
+            self.log.filter = filter;
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        within("grpc.drain_seconds", self.grpc.drain_seconds, 1, 300)?;
+        within(
+            "limits.max_package_bytes",
+            self.limits.max_package_bytes,
+            4 << 10,
+            1 << 30,
+        )?;
+        within("limits.max_streams", self.limits.max_streams, 1, 10_000)?;
+        within(
+            "limits.max_bytes_in_flight",
+            self.limits.max_bytes_in_flight,
+            self.limits.max_package_bytes,
+            64 << 30,
+        )?;
+        within(
+            "limits.max_pushes_per_second",
+            self.limits.max_pushes_per_second,
+            1,
+            1_000_000,
+        )?;
+        within(
+            "limits.max_open_deliveries",
+            self.limits.max_open_deliveries,
+            1,
+            100_000_000,
+        )?;
+        within(
+            "delivery.lease_seconds",
+            self.delivery.lease_seconds,
+            1,
+            86_400,
+        )?;
+        within("delivery.window", self.delivery.window, 1, 100_000)?;
+        within(
+            "journal.segment_bytes",
+            self.journal.segment_bytes,
+            1 << 20,
+            1 << 30,
+        )?;
+        if !self.journal.segment_bytes.is_multiple_of(4096) {
+            let value = self.journal.segment_bytes.to_string();
+            return Err(ConfigError::Value {
+                key: "journal.segment_bytes",
+                value,
+                allowed: "a multiple of 4096".to_owned(),
+            });
+        }
+        check_bus("bus.url", &self.bus.url)?;
+        check_filter("log.filter", &self.log.filter)?;
+        self.check_places()?;
+        self.check_tls()
+    }
+
+    /// What would be lost together must not lie together.
+    fn check_places(&self) -> Result<(), ConfigError> {
+        let outside = |key: &'static str, path: Option<&PathBuf>| match path {
+            Some(path) if path.starts_with(&self.data.dir) => Err(ConfigError::Value {
+                key,
+                value: format!("{:?}", path.display().to_string()),
+                allowed: format!("a file outside the data folder {}", self.data.dir.display()),
+            }),
+            _ => Ok(()),
+        };
+        outside("journal.anchors", self.journal.anchors.as_ref())?;
+        outside("data.key_file", self.data.key_file.as_ref())
+    }
+
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let Tls {
+            cert,
+            key,
+            client_ca,
+        } = &self.grpc.tls;
+        let missing = |key, allowed: &str| {
+            Err(ConfigError::Value {
+                key,
+                value: "(none)".to_owned(),
+                allowed: allowed.to_owned(),
+            })
+        };
+        if cert.is_some() && key.is_none() {
+            return missing("grpc.tls.key", "the private key of grpc.tls.cert");
+        }
+        if cert.is_none() && (key.is_some() || client_ca.is_some()) {
+            return missing(
+                "grpc.tls.cert",
+                "the server's certificate, as grpc.tls.key or grpc.tls.client_ca is given",
+            );
+        }
+        if cert.is_none() && !self.grpc.listen.ip().is_loopback() {
+            return Err(ConfigError::Value {
+                key: "grpc.listen",
+                value: format!("\"{}\"", self.grpc.listen),
+                allowed: "on loopback (127.0.0.1, ::1) unless grpc.tls.cert and grpc.tls.key are given; `axis pki init` makes them".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn within<N: PartialOrd + fmt::Display>(
+    key: &'static str,
+    value: N,
+    least: N,
+    most: N,
+) -> Result<(), ConfigError> {
+    if (&least..=&most).contains(&&value) {
+        return Ok(());
+    }
+    Err(ConfigError::Value {
+        key,
+        value: value.to_string(),
+        allowed: format!("from {least} to {most}"),
+    })
+}
+
+fn check_bus(key: &'static str, url: &str) -> Result<(), ConfigError> {
+    let allowed = match url {
+        "embedded" => return Ok(()),
+        amqp if amqp.starts_with("amqp://") || amqp.starts_with("amqps://") => {
+            "\"embedded\": this build has no AMQP bus yet"
+        }
+        _ => "\"embedded\"",
+    };
+    // A broker's URL holds its password.
+    let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
+    let value = if scheme.len() == url.len() {
+        format!("{url:?}")
+    } else {
+        format!("\"{scheme}://…\"")
+    };
+    Err(ConfigError::Value {
+        key,
+        value,
+        allowed: allowed.to_owned(),
+    })
+}
+
+fn check_filter(key: &'static str, filter: &str) -> Result<(), ConfigError> {
+    match EnvFilter::try_new(filter) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ConfigError::Value {
+            key,
+            value: format!("{filter:?}"),
+            allowed: format!(
+                "a level (error, warn, info, debug, trace) or a list such as \"info,exchange=debug\" ({error})"
+            ),
+        }),
+    }
+}
+
+fn listen_variable(
+    environment: Environment<'_>,
+    key: &'static str,
+) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(value) = environment(key) else {
+        return Ok(None);
+    };
+    match SocketAddr::from_str(&value) {
+        Ok(address) => Ok(Some(address)),
+        Err(_) => Err(ConfigError::Value {
+            key,
+            value: format!("{value:?}"),
+            allowed: ADDRESS.to_owned(),
+        }),
+    }
+}
+
+const ADDRESS: &str = "an address and port such as 127.0.0.1:7401 or [::1]:7401";
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map_err(|_| serde::de::Error::custom(format!("listen = {text:?}: must be {ADDRESS}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../../deploy/axis.toml");
+
+    fn no_variables(_: &str) -> Option<String> {
+        None
+    }
+
+    fn refusal(text: &str) -> String {
+        match Config::parse(text) {
+            Ok(config) => config.check().expect_err("must be refused").to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// A configuration in which every optional key is there.
+    fn full() -> Config {
+        let path = || Some(PathBuf::from("/x"));
+        let mut full = Config::default();
+        full.data.key_file = path();
+        full.grpc.tls = Tls {
+            cert: path(),
+            key: path(),
+            client_ca: path(),
+        };
+        full.journal.anchors = path();
+        full
+    }
+
+    fn keys(table: &toml::Table, prefix: &str, into: &mut Vec<String>) {
+        for (key, value) in table {
+            let path = format!("{prefix}{key}");
+            match value {
+                toml::Value::Table(inner) => keys(inner, &format!("{path}."), into),
+                _ => into.push(path),
+            }
+        }
+    }
+
+    /// The keys that a file mentions, set or commented out as `# key = …`.
+    fn mentioned(text: &str) -> Vec<String> {
+        let mut section = String::new();
+        let mut found = Vec::new();
+        for line in text.lines() {
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
+                section = format!("{name}.");
+            } else if let Some((key, _)) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")
+                && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            {
+                found.push(format!("{section}{key}"));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        assert_eq!(Config::parse(SHIPPED).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_shipped_file_explains_every_key_and_no_other() {
+        let mut expected = Vec::new();
+        keys(&toml::Table::try_from(full()).unwrap(), "", &mut expected);
+        let mut found = mentioned(SHIPPED);
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected);
+        // Every key has a comment above it.
+        let lines: Vec<_> = SHIPPED.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            if mentioned(line).is_empty() {
+                continue;
+            }
+            assert!(
+                lines[at - 1].starts_with("# ") && mentioned(lines[at - 1]).is_empty(),
+                "{line} has no explanation above it"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_shipped_file_has_commented_out_can_be_used() {
+        let uncommented: String = SHIPPED
+            .lines()
+            .map(|line| {
+                if mentioned(line).is_empty() {
+                    line
+                } else {
+                    line.strip_prefix("# ").unwrap_or(line)
+                }
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let config = Config::parse(&uncommented).unwrap();
+        config.check().unwrap();
+        assert!(
+            config.grpc.tls.client_ca.is_some()
+                && config.journal.anchors.is_some()
+                && config.data.key_file.is_some()
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place() {
+        let text = refusal("[grpc]\nlsten = \"127.0.0.1:1\"\n");
+        assert!(
+            text.contains("line 2") && text.contains("lsten") && text.contains("listen"),
+            "{text}"
+        );
+        assert!(refusal("[gprc]\n").contains("gprc"));
+    }
+
+    #[test]
+    fn an_impossible_value_is_refused_with_key_value_and_range() {
+        let cases = [
+            (
+                "[grpc]\nlisten = \"7401\"\n",
+                ["listen", "7401", "127.0.0.1:7401"],
+            ),
+            (
+                "[grpc]\nlisten = \"0.0.0.0:7401\"\n",
+                ["grpc.listen", "0.0.0.0:7401", "axis pki init"],
+            ),
+            (
+                "[grpc]\ndrain_seconds = 0\n",
+                ["grpc.drain_seconds", "0", "from 1 to 300"],
+            ),
+            (
+                "[limits]\nmax_package_bytes = 12\n",
+                ["limits.max_package_bytes", "12", "from 4096"],
+            ),
+            (
+                "[limits]\nmax_bytes_in_flight = 4096\n",
+                ["limits.max_bytes_in_flight", "4096", "from 52428800"],
+            ),
+            ("[limits]\nmax_streams = -1\n", ["max_streams", "-1", "u32"]),
+            (
+                "[delivery]\nlease_seconds = 0\n",
+                ["delivery.lease_seconds", "0", "86400"],
+            ),
+            (
+                "[journal]\nsegment_bytes = 5\n",
+                ["journal.segment_bytes", "5", "1073741824"],
+            ),
+            (
+                "[journal]\nsegment_bytes = 1048577\n",
+                ["journal.segment_bytes", "1048577", "multiple of 4096"],
+            ),
+            (
+                "[journal]\nanchors = \"axis-data/anchors\"\n",
+                [
+                    "journal.anchors",
+                    "axis-data/anchors",
+                    "outside the data folder",
+                ],
+            ),
+            (
+                "[data]\nkey_file = \"axis-data/key\"\n",
+                ["data.key_file", "axis-data/key", "outside the data folder"],
+            ),
+            ("[bus]\nurl = \"kafka\"\n", ["bus.url", "kafka", "embedded"]),
+            (
+                "[log]\nfilter = \"info,,=\"\n",
+                ["log.filter", "info,,=", "a level"],
+            ),
+            ("[log]\nformat = \"xml\"\n", ["format", "xml", "text"]),
+            (
+                "[grpc.tls]\ncert = \"a\"\n",
+                ["grpc.tls.key", "none", "private key"],
+            ),
+            (
+                "[grpc.tls]\nclient_ca = \"a\"\n",
+                ["grpc.tls.cert", "none", "client_ca"],
+            ),
+        ];
+        for (text, parts) in cases {
+            let refusal = refusal(text);
+            for part in parts {
+                assert!(
+                    refusal.contains(part),
+                    "{text:?}: {refusal:?} does not say {part:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn variables_override_and_are_named_when_wrong() {
+        let set = |name: &'static str, value: &'static str| {
+            Config::load(None, Some(Path::new("/d")), &move |asked| {
+                (asked == name).then(|| value.to_owned())
+            })
+        };
+        assert_eq!(
+            set("AXIS_GRPC_LISTEN", "127.0.0.1:0")
+                .unwrap()
+                .grpc
+                .listen
+                .port(),
+            0
+        );
+        assert_eq!(set("AXIS_LOG", "debug").unwrap().log.filter, "debug");
+        assert_eq!(set("AXIS_BUS", "embedded").unwrap().bus.url, "embedded");
+        assert!(
+            set("AXIS_VXP_LISTEN", "127.0.0.1:0").is_ok()
+                && set("AXIS_CONSOLE_LISTEN", "[::1]:0").is_ok()
+        );
+        assert!(
+            set("AXIS_VXP_LISTEN", "here")
+                .unwrap_err()
+                .to_string()
+                .contains("AXIS_VXP_LISTEN")
+        );
+        let broker = set("AXIS_BUS", "amqp://axis:secret@broker:5672")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            broker.contains("no AMQP bus yet") && !broker.contains("secret"),
+            "{broker}"
+        );
+    }
+
+    #[test]
+    fn the_data_folder_of_the_command_line_wins() {
+        let config = Config::load(None, Some(Path::new("/elsewhere")), &no_variables).unwrap();
+        assert_eq!(config.data.dir, Path::new("/elsewhere"));
+        let missing =
+            Config::load(Some(Path::new("/no/such/file")), None, &no_variables).unwrap_err();
+        assert!(missing.to_string().contains("/no/such/file"));
+    }
+}
