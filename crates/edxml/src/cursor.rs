@@ -168,7 +168,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 Token::Text | Token::Aside => {}
             }
         }
-        if self.text.trim_ascii().is_empty() {
+        if self.text.trim().is_empty() {
             return None;
         }
         self.kept += self.text.len();
@@ -204,10 +204,10 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         if self.text.trim_ascii().is_empty() || self.quiet {
             return;
         }
-        if let Some(frame) = self.frames.last_mut() {
-            if std::mem::replace(&mut frame.text_told, true) {
-                return;
-            }
+        if let Some(frame) = self.frames.last_mut()
+            && std::mem::replace(&mut frame.text_told, true)
+        {
+            return;
         }
         let at = self.source().token_mark();
         let place = Place {
@@ -279,7 +279,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             let detail = format!("<{full}> is no name");
             return self.stop_here(FindingCode::NotWellFormed, &detail);
         }
-        let depth = self.frames.len() as u32 + 1;
+        let depth = self.frames.len() + 1;
         if let Err(token) = self.attributes(tag.attributes_raw(), tag, depth) {
             return token;
         }
@@ -349,7 +349,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
     }
 
     fn close(&mut self) {
-        let depth = self.frames.len() as u32;
+        let depth = self.frames.len();
         if let Some(frame) = self.frames.pop() {
             self.counts.truncate(frame.counts);
             self.last = Some(frame);
@@ -357,7 +357,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         self.namespaces.leave(depth);
     }
 
-    fn attributes(&mut self, raw: &str, tag: &BytesStart<'_>, depth: u32) -> Result<(), Token> {
+    fn attributes(&mut self, raw: &str, tag: &BytesStart<'_>, depth: usize) -> Result<(), Token> {
         if raw.trim_ascii().is_empty() {
             return Ok(());
         }
@@ -409,10 +409,11 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             // Only now are all declarations of the tag known.
             for attribute in tag.attributes().with_checks(false).flatten() {
                 let key: &str = attribute.key.as_ref();
-                if let Some((prefix, _)) = key.split_once(':') {
-                    if prefix != "xmlns" && self.namespaces.space(prefix) == Space::Unbound {
-                        self.tell_unbound(prefix);
-                    }
+                if let Some((prefix, _)) = key.split_once(':')
+                    && prefix != "xmlns"
+                    && self.namespaces.space(prefix) == Space::Unbound
+                {
+                    self.tell_unbound(prefix);
                 }
             }
         }

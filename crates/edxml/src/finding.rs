@@ -1,11 +1,11 @@
 //! Findings: what is wrong or odd in a package, where, and what to do about it.
 //!
-//! Every kind of finding stands once, in the table of [`catalog`](crate::catalog); code,
-//! documentation and tests come from there.
+//! Every kind of finding stands once, in the table of `catalog.rs`; code, documentation and tests
+//! come from there.
 
 use std::fmt;
 
-pub use crate::catalog::FindingCode;
+use crate::catalog::FindingCode;
 
 /// How bad a finding is for the axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

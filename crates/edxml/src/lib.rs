@@ -1,26 +1,63 @@
-//! The QCVN 102:2016 package format: reading, checking and writing edXML.
+//! The QCVN 102:2016 package format (edXML): reading, checking and writing.
 //!
-//! wip
+//! A package is one XML file that carries an official document, or a status report on one, between
+//! agencies. This crate turns its bytes into typed values and findings, and values into bytes. It
+//! knows nothing of files, networks or the rest of Axis.
+//!
+//! What it promises:
+//!
+//! * **Lenient in, strict out.** What the national SDK reads, it reads, and more: any prefix, any
+//!   order, old spellings, day-first dates. Whatever a receiver may stumble over is a [`Finding`]
+//!   with a stable code, a path, a line, a column, and what to do, in Vietnamese and English.
+//! * **Bounded.** One pass; memory bounded by [`Limits`] whatever the package's size; the content of
+//!   attachments is scanned where it is and located by offset, never collected. No DTD, no entity,
+//!   no input makes it panic.
+//! * **Unchanged.** Nothing is rewritten; [`Spans`] say where the parts stand in the bytes as sent.
+//!
+//! ```
+//! use edxml::{Limits, Organ, Package, Date, write};
+//!
+//! let mut draft = write::DocumentDraft::new(
+//!     Organ::new("000.00.12.H47", Some("Sở Nội vụ")),
+//!     vec![Organ::new("28.22.H17", None)],
+//!     "12",
+//!     "SNV-VP",
+//!     Date::new(2026, 3, 2).unwrap(),
+//! );
+//! draft.attach("van-ban.pdf", "application/pdf", b"%PDF-1.7 ...".to_vec());
+//! let bytes = write::document(&draft);
+//!
+//! let reading = edxml::read(&bytes, &Limits::default());
+//! assert!(reading.refusal().is_none());
+//! let Some(Package::Document(document)) = &reading.package else { panic!() };
+//! assert_eq!(document.code.to_string(), "12/SNV-VP");
+//! assert_eq!(document.attachments[0].magic, b"%PDF-1.7 ...");
+//! // Accepted, with a word on the odd agency code.
+//! let odd = reading.findings.iter().find(|f| f.code == edxml::FindingCode::IrregularAgencyCode);
+//! assert_eq!(odd.unwrap().path, "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To/OrganId");
+//! ```
+
 mod base64;
-pub mod catalog;
+mod catalog;
 mod check;
-pub mod code;
+mod code;
 mod content;
 mod cursor;
-pub mod finding;
+mod finding;
 mod header;
 pub mod identifier;
 mod leaf;
 mod limits;
 mod name;
 mod namespace;
-pub mod package;
+mod package;
 mod read;
 mod sniff;
 mod source;
 mod spans;
-pub mod time;
+mod time;
 mod utf16;
+pub mod write;
 
 pub use catalog::FindingCode;
 pub use code::{BusinessKind, Priority, StatusCode};

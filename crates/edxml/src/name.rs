@@ -5,6 +5,7 @@ macro_rules! names {
         /// A known element, whatever its prefix and spelling.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u8)]
+        #[allow(clippy::enum_variant_names)] // the format's names
         pub(crate) enum Name {
             $($name,)*
             /// Not in the table.
@@ -120,6 +121,7 @@ const fn hash(name: &[u8]) -> usize {
     }
     let (first, middle, last) = (name[0], name[length / 2], name[length - 1]);
     let second = name[if length > 1 { 1 } else { 0 }];
+    #[allow(clippy::cast_possible_truncation)] // a hash may lose bits
     let mixed = (length as u32)
         .wrapping_mul(0x9E37_79B1)
         .wrapping_add((first as u32).wrapping_mul(0x85EB_CA6B))

@@ -48,7 +48,7 @@ pub(crate) struct Namespaces {
 
 #[derive(Debug, Clone, Copy)]
 struct Binding {
-    depth: u32,
+    depth: usize,
     start: usize,
     prefix_end: usize,
     end: usize,
@@ -57,7 +57,7 @@ struct Binding {
 
 impl Namespaces {
     /// Declares a prefix (empty for the default) on the element at this depth.
-    pub(crate) fn declare(&mut self, depth: u32, prefix: &str, uri: &str) {
+    pub(crate) fn declare(&mut self, depth: usize, prefix: &str, uri: &str) {
         let start = self.text.len();
         self.text.push_str(prefix);
         let prefix_end = self.text.len();
@@ -72,7 +72,7 @@ impl Namespaces {
     }
 
     /// Drops the declarations of elements at this depth and deeper.
-    pub(crate) fn leave(&mut self, depth: u32) {
+    pub(crate) fn leave(&mut self, depth: usize) {
         while let Some(last) = self.bindings.last().filter(|b| b.depth >= depth) {
             self.text.truncate(last.start);
             self.bindings.pop();

@@ -385,8 +385,8 @@ mod tests {
         let line_start = head.rfind('\n').map_or(0, |i| i + 1);
         Position {
             offset: offset as u64,
-            line: head.matches('\n').count() as u32 + 1,
-            column: head[line_start..].chars().count() as u32 + 1,
+            line: u32::try_from(head.matches('\n').count()).unwrap() + 1,
+            column: u32::try_from(head[line_start..].chars().count()).unwrap() + 1,
         }
     }
 
@@ -421,7 +421,7 @@ mod tests {
 
         #[test]
         fn a_budget_stops_the_source(window in 1usize..40, budget in 0usize..100) {
-            let text = vec![b'x'; 100];
+            let text = [b'x'; 100];
             let reader = BufReader::with_capacity(window, &text[..]);
             let (mut source, _) = Source::open(reader).unwrap();
             source.begin(budget);

@@ -1,0 +1,646 @@
+//! Writing packages, in the order and layout of the national SDK: prefix `edXML`, CR LF, two
+//! spaces, empty texts left out, plain digits (reference sections a.2 and b.5).
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::code::StatusCode;
+use crate::identifier::AgencyCode;
+use crate::namespace::NAMESPACE;
+use crate::package::{Business, Document, Organ, ResponseFor, Staff, TraceHeader};
+use crate::time::{Date, Timestamp};
+
+/// Why a package cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value that the format demands is empty.
+    #[error("{field} is empty; a package without it would be refused")]
+    Missing {
+        /// Path under `MessageHeader`.
+        field: &'static str,
+    },
+    /// A character that XML cannot hold.
+    #[error("{field} has the character U+{:04X}, which XML cannot hold", u32::from(*.character))]
+    IllegalCharacter {
+        /// Path under `MessageHeader`.
+        field: &'static str,
+        /// The character.
+        character: char,
+    },
+}
+
+/// A status to be written.
+///
+/// ```
+/// use edxml::{Limits, Organ, Package, StatusCode, Timestamp, ResponseFor, read, write};
+/// let draft = write::StatusDraft {
+///     from: Organ::new("000.00.00.H41", Some("UBND Tỉnh Nghệ An")),
+///     response_for: ResponseFor {
+///         organ_id: "000.00.00.G22".into(),
+///         document_id: Some("000.00.00.G22,2015/09/30,7816/VPCP-TTĐT".to_owned()),
+///         ..ResponseFor::default()
+///     },
+///     staff: None,
+///     code: StatusCode::ACCEPTED,
+///     description: None,
+///     timestamp: Timestamp::new(2026, 3, 2, 8, 30, 0).unwrap(),
+/// };
+/// let bytes = write::status(&draft)?;
+/// let reading = read(&bytes, &Limits::default());
+/// let Some(Package::Status(status)) = reading.package else { panic!() };
+/// assert_eq!(status.code, StatusCode::ACCEPTED);
+/// # Ok::<(), write::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusDraft {
+    /// Who reports; its id is needed.
+    pub from: Organ,
+    /// The document reported on; `organ_id` is needed, and `document_id` or `code`.
+    pub response_for: ResponseFor,
+    /// The clerk.
+    pub staff: Option<Staff>,
+    /// What is reported.
+    pub code: StatusCode,
+    /// Reason or free text; needed for 02, 13 and 16.
+    pub description: Option<String>,
+    /// When, in Vietnam time.
+    pub timestamp: Timestamp,
+}
+
+/// A document to be written, with its attachments.
+///
+/// ```
+/// use edxml::{Date, Limits, Organ, read, write};
+/// let mut draft = write::DocumentDraft::new(
+///     Organ::new("000.00.12.H47", Some("Sở Nội vụ")),
+///     vec![Organ::new("000.00.13.H47", None)],
+///     "12",
+///     "SNV-VP",
+///     Date::new(2026, 3, 2).unwrap(),
+/// );
+/// draft.document.subject = Some("V/v kiểm tra".to_owned());
+/// draft.attach("van-ban.pdf", "application/pdf", b"%PDF-1.7".to_vec());
+/// let reading = read(&write::document(&draft), &Limits::default());
+/// assert!(reading.refusal().is_none());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DocumentDraft {
+    /// The header. Its `manifest`, `attachments`, `signed` and `unknown` are not written; an
+    /// absent `steering_type` is written as 0, an absent type class as 2.
+    pub document: Document,
+    /// The files, each announced in the manifest.
+    pub attachments: Vec<File>,
+}
+
+/// A file to be attached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct File {
+    /// `ContentId` with `cid:`; made from the file's position if absent.
+    pub content_id: Option<String>,
+    /// File name.
+    pub name: String,
+    /// MIME type.
+    pub content_type: String,
+    /// Description.
+    pub description: Option<String>,
+    /// The content, not encoded.
+    pub bytes: Vec<u8>,
+}
+
+impl DocumentDraft {
+    /// A new document with the fields that the axis asks for.
+    pub fn new(
+        from: Organ,
+        to: Vec<Organ>,
+        number: impl Into<String>,
+        notation: impl Into<String>,
+        date: Date,
+    ) -> DocumentDraft {
+        let mut document = Document {
+            from,
+            to,
+            ..Document::default()
+        };
+        document.code.number = number.into();
+        document.code.notation = notation.into();
+        document.promulgation.date = Some(date);
+        DocumentDraft {
+            document,
+            attachments: Vec::new(),
+        }
+    }
+
+    /// Adds a file.
+    pub fn attach(
+        &mut self,
+        name: impl Into<String>,
+        content_type: impl Into<String>,
+        bytes: Vec<u8>,
+    ) -> &mut DocumentDraft {
+        self.attachments.push(File {
+            content_id: None,
+            name: name.into(),
+            content_type: content_type.into(),
+            description: None,
+            bytes,
+        });
+        self
+    }
+}
+
+/// Writes a status package.
+///
+/// # Errors
+/// [`Error::Missing`] if a needed value is empty, [`Error::IllegalCharacter`] if a text holds what
+/// XML cannot.
+pub fn status(draft: &StatusDraft) -> Result<Vec<u8>, Error> {
+    let response = &draft.response_for;
+    let reason = draft.description.as_deref().unwrap_or_default();
+    let needed = [
+        ("From/OrganId", !draft.from.id.is_blank()),
+        ("ResponseFor/OrganId", !response.organ_id.is_blank()),
+        (
+            "ResponseFor/DocumentId",
+            [&response.document_id, &response.code]
+                .into_iter()
+                .flatten()
+                .any(|text| !text.trim().is_empty()),
+        ),
+        (
+            "Description",
+            !draft.code.needs_reason() || !reason.trim().is_empty(),
+        ),
+    ];
+    if let Some((field, _)) = needed.into_iter().find(|(_, there)| !there) {
+        return Err(Error::Missing { field });
+    }
+    let mut w = Writer::new(2048);
+    w.begin();
+    w.organ("From", &draft.from);
+    w.response_for(response);
+    w.staff(draft.staff.as_ref());
+    w.leaf("StatusCode", &draft.code.to_string());
+    w.text("Description", draft.description.as_deref());
+    w.leaf("Timestamp", &draft.timestamp.to_string());
+    w.close("MessageHeader");
+    w.close("edXMLHeader");
+    w.close("edXMLEnvelope");
+    w.out.extend_from_slice(b"</edXML>\r\n");
+    match w.illegal {
+        Some((field, character)) => Err(Error::IllegalCharacter { field, character }),
+        None => Ok(w.out),
+    }
+}
+
+/// Writes a document package.
+///
+/// Characters that XML cannot hold (control characters but tab and line ends) become U+FFFD.
+/// Nothing else is checked: [`read`](crate::read()) the result to know whether it is accepted.
+pub fn document(draft: &DocumentDraft) -> Vec<u8> {
+    let size: usize = draft
+        .attachments
+        .iter()
+        .map(|f| f.bytes.len() / 3 * 4 + 1024)
+        .sum();
+    let document = &draft.document;
+    let mut w = Writer::new(size + 4096 + 512 * document.to.len());
+    w.begin();
+    w.message_header(document);
+    w.open("TraceHeaderList");
+    w.business(&document.business);
+    for trace in &document.trace {
+        w.trace(trace);
+    }
+    w.close("TraceHeaderList");
+    w.close("edXMLHeader");
+    w.open("edXMLBody");
+    w.manifest(&draft.attachments);
+    w.close("edXMLBody");
+    w.close("edXMLEnvelope");
+    w.attachments(&draft.attachments);
+    w.out.extend_from_slice(b"</edXML>\r\n");
+    w.out
+}
+
+fn content_id(file: &File, index: usize) -> String {
+    match &file.content_id {
+        Some(id) => id.clone(),
+        None => format!("cid:{}", index + 1),
+    }
+}
+
+/// Elements onto bytes. All but the frame and `AttachmentEncoded` carry the prefix.
+struct Writer {
+    out: Vec<u8>,
+    depth: usize,
+    illegal: Option<(&'static str, char)>,
+}
+
+impl Writer {
+    fn new(size: usize) -> Writer {
+        Writer {
+            out: Vec::with_capacity(size),
+            depth: 1,
+            illegal: None,
+        }
+    }
+
+    /// Everything up to and with the start of `MessageHeader`.
+    fn begin(&mut self) {
+        // Writing to a Vec cannot fail.
+        let _ = write!(
+            self.out,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<edXML xmlns=\"{NAMESPACE}\">\r\n  \
+             <edXML:edXMLEnvelope xmlns:edXML=\"{NAMESPACE}\">\r\n"
+        );
+        self.depth = 2;
+        self.open("edXMLHeader");
+        self.open("MessageHeader");
+    }
+
+    fn indent(&mut self) {
+        const SPACES: &[u8] = &[b' '; 32];
+        let width = (self.depth * 2).min(SPACES.len());
+        self.out.extend_from_slice(&SPACES[..width]);
+    }
+
+    fn tag(&mut self, start: &str, name: &str, end: &str) {
+        self.out.extend_from_slice(start.as_bytes());
+        self.out.extend_from_slice(b"edXML:");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(end.as_bytes());
+    }
+
+    fn open(&mut self, name: &str) {
+        self.indent();
+        self.tag("<", name, ">\r\n");
+        self.depth += 1;
+    }
+
+    fn close(&mut self, name: &str) {
+        self.depth -= 1;
+        self.indent();
+        self.tag("</", name, ">\r\n");
+    }
+
+    fn leaf(&mut self, name: &'static str, text: &str) {
+        self.indent();
+        self.tag("<", name, ">");
+        self.escape(name, text);
+        self.tag("</", name, ">\r\n");
+    }
+
+    /// A text that is left out when there is nothing in it.
+    fn text(&mut self, name: &'static str, text: Option<&str>) {
+        if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+            self.leaf(name, text);
+        }
+    }
+
+    fn number(&mut self, name: &'static str, number: Option<u32>) {
+        if let Some(number) = number {
+            self.leaf(name, &number.to_string());
+        }
+    }
+
+    fn flag(&mut self, name: &'static str, flag: Option<bool>) {
+        if let Some(flag) = flag {
+            self.leaf(name, if flag { "1" } else { "0" });
+        }
+    }
+
+    fn date(&mut self, name: &'static str, date: Option<&Date>) {
+        if let Some(date) = date {
+            self.leaf(name, &date.to_string());
+        }
+    }
+
+    fn agency(&mut self, name: &'static str, code: &AgencyCode) {
+        self.text(name, Some(code.as_str()));
+    }
+
+    fn escape(&mut self, field: &'static str, text: &str) {
+        for character in text.chars() {
+            match character {
+                '<' => self.out.extend_from_slice(b"&lt;"),
+                '>' => self.out.extend_from_slice(b"&gt;"),
+                '&' => self.out.extend_from_slice(b"&amp;"),
+                // A reader would make a line feed of it.
+                '\r' => self.out.extend_from_slice(b"&#13;"),
+                '\t' | '\n' | ' '..='\u{FFFD}' | '\u{10000}'.. => {
+                    let mut utf8 = [0; 4];
+                    self.out
+                        .extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+                }
+                _ => {
+                    self.illegal.get_or_insert((field, character));
+                    self.out.extend_from_slice("\u{FFFD}".as_bytes());
+                }
+            }
+        }
+    }
+
+    fn message_header(&mut self, document: &Document) {
+        self.organ("From", &document.from);
+        for to in &document.to {
+            self.organ("To", to);
+        }
+        self.text("DocumentId", document.document_id.as_deref());
+        self.open("Code");
+        self.text("CodeNumber", Some(&document.code.number));
+        self.text("CodeNotation", Some(&document.code.notation));
+        self.close("Code");
+        self.open("PromulgationInfo");
+        self.text("Place", document.promulgation.place.as_deref());
+        self.date("PromulgationDate", document.promulgation.date.as_ref());
+        self.close("PromulgationInfo");
+        let kind = &document.document_type;
+        self.open("DocumentType");
+        self.number("Type", Some(kind.class.unwrap_or(2)));
+        self.number("TypeDetail", kind.detail);
+        self.text("TypeName", kind.name.as_deref());
+        self.close("DocumentType");
+        self.text("Subject", document.subject.as_deref());
+        self.text("Content", document.content.as_deref());
+        let signer = &document.signer;
+        let signer = [
+            ("Competence", &signer.competence),
+            ("Position", &signer.position),
+            ("FullName", &signer.full_name),
+        ];
+        if signer.iter().any(|(_, text)| text.is_some()) {
+            self.open("SignerInfo");
+            for (name, text) in signer {
+                self.text(name, text.as_deref());
+            }
+            self.close("SignerInfo");
+        }
+        self.date("DueDate", document.due_date.as_ref());
+        self.other_info(document);
+        for response in &document.response_for {
+            self.response_for(response);
+        }
+        self.number("SteeringType", Some(document.steering_type.unwrap_or(0)));
+        self.list("ResponseForTask", "TaskCode", &document.task_codes);
+        self.text("ApplicationType", document.application_type.as_deref());
+        self.list("ToPlaces", "Place", &document.to_places);
+        self.close("MessageHeader");
+    }
+
+    fn other_info(&mut self, document: &Document) {
+        let info = &document.other_info;
+        self.open("OtherInfo");
+        self.leaf("Priority", &info.priority.level().to_string());
+        self.text("SphereOfPromulgation", info.sphere.as_deref());
+        self.text("TyperNotation", info.typer_notation.as_deref());
+        self.number("PromulgationAmount", info.promulgation_amount);
+        self.number("PageAmount", info.page_amount);
+        if let Some(direction) = info.direction {
+            self.leaf("Direction", if direction { "true" } else { "false" });
+        }
+        self.list("Appendixes", "Appendix", &info.appendixes);
+        self.close("OtherInfo");
+    }
+
+    fn list(&mut self, list: &str, item: &'static str, texts: &[String]) {
+        if !texts.is_empty() {
+            self.open(list);
+            for text in texts {
+                self.text(item, Some(text));
+            }
+            self.close(list);
+        }
+    }
+
+    fn organ(&mut self, name: &str, organ: &Organ) {
+        self.open(name);
+        self.agency("OrganId", &organ.id);
+        self.text("OrganizationInCharge", organ.in_charge.as_deref());
+        self.text("OrganName", organ.name.as_deref());
+        self.text("OrganAdd", organ.address.as_deref());
+        self.text("Email", organ.email.as_deref());
+        self.text("Telephone", organ.telephone.as_deref());
+        self.text("Fax", organ.fax.as_deref());
+        self.text("Website", organ.website.as_deref());
+        self.close(name);
+    }
+
+    fn response_for(&mut self, response: &ResponseFor) {
+        self.open("ResponseFor");
+        self.agency("OrganId", &response.organ_id);
+        self.text("Code", response.code.as_deref());
+        self.text("DocumentId", response.document_id.as_deref());
+        self.date("PromulgationDate", response.promulgation_date.as_ref());
+        self.close("ResponseFor");
+    }
+
+    fn staff(&mut self, staff: Option<&Staff>) {
+        if let Some(staff) = staff {
+            self.open("StaffInfo");
+            self.text("Department", staff.department.as_deref());
+            self.text("Staff", staff.name.as_deref());
+            self.text("Email", staff.email.as_deref());
+            self.text("Mobile", staff.mobile.as_deref());
+            self.close("StaffInfo");
+        }
+    }
+
+    fn trace(&mut self, trace: &TraceHeader) {
+        self.open("TraceHeader");
+        if let Some(organ) = &trace.organ_id {
+            self.agency("OrganId", organ);
+        }
+        if let Some(timestamp) = &trace.timestamp {
+            self.leaf("Timestamp", &timestamp.to_string());
+        }
+        self.close("TraceHeader");
+    }
+
+    fn business(&mut self, business: &Business) {
+        self.open("Bussiness");
+        self.text("DocumentId", business.document_id.as_deref());
+        self.leaf("BussinessDocType", &business.kind.number().to_string());
+        self.text("BussinessDocReason", business.reason.as_deref());
+        self.number("Paper", business.paper);
+        let info = business.info;
+        if info != Default::default() || !business.receivers.is_empty() {
+            self.open("BussinessDocumentInfo");
+            self.flag("DocumentInfo", info.document);
+            self.flag("DocumentReceiver", info.receivers);
+            if !business.receivers.is_empty() {
+                self.open("ReceiverList");
+                for change in &business.receivers {
+                    self.open("Receiver");
+                    self.agency("OrganId", &change.organ_id);
+                    self.flag("ReceiverType", change.added);
+                    self.close("Receiver");
+                }
+                self.close("ReceiverList");
+            }
+            self.close("BussinessDocumentInfo");
+        }
+        if !business.replacements.is_empty() {
+            self.open("ReplacementInfoList");
+            for replacement in &business.replacements {
+                self.open("ReplacementInfo");
+                self.text("DocumentId", replacement.document_id.as_deref());
+                self.open("OrganIdList");
+                for organ in &replacement.organ_ids {
+                    self.agency("OrganId", organ);
+                }
+                self.close("OrganIdList");
+                self.close("ReplacementInfo");
+            }
+            self.close("ReplacementInfoList");
+        }
+        self.staff(business.staff.as_ref());
+        self.close("Bussiness");
+    }
+
+    fn manifest(&mut self, files: &[File]) {
+        self.indent();
+        if files.is_empty() {
+            self.tag("<", "edXMLManifest", " version=\"1.0\" />\r\n");
+            return;
+        }
+        self.tag("<", "edXMLManifest", " version=\"1.0\">\r\n");
+        self.depth += 1;
+        for (index, file) in files.iter().enumerate() {
+            self.open("Reference");
+            self.leaf("ContentId", &content_id(file, index));
+            self.text("ContentType", Some(&file.content_type));
+            self.text("Description", file.description.as_deref());
+            self.text("AttachmentName", Some(&file.name));
+            self.close("Reference");
+        }
+        self.close("edXMLManifest");
+    }
+
+    /// `AttachmentEncoded`: without the prefix, but for the element of the content.
+    fn attachments(&mut self, files: &[File]) {
+        if files.is_empty() {
+            self.out.extend_from_slice(b"  <AttachmentEncoded />\r\n");
+            return;
+        }
+        self.out.extend_from_slice(b"  <AttachmentEncoded>\r\n");
+        for (index, file) in files.iter().enumerate() {
+            self.out.extend_from_slice(b"    <Attachment>\r\n");
+            let id = content_id(file, index);
+            let fields = [
+                ("ContentId", Some(id.as_str())),
+                ("AttachmentName", Some(file.name.as_str())),
+                ("Description", file.description.as_deref()),
+                ("ContentType", Some(file.content_type.as_str())),
+            ];
+            for (name, text) in fields {
+                if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+                    self.out
+                        .extend_from_slice(format!("      <{name}>").as_bytes());
+                    self.escape(name, text);
+                    self.out
+                        .extend_from_slice(format!("</{name}>\r\n").as_bytes());
+                }
+            }
+            self.out.extend_from_slice(
+                format!("      <edXML:ContentTransferEncoded xmlns:edXML=\"{NAMESPACE}\">")
+                    .as_bytes(),
+            );
+            self.base64(&file.bytes);
+            self.out
+                .extend_from_slice(b"</edXML:ContentTransferEncoded>\r\n    </Attachment>\r\n");
+        }
+        self.out.extend_from_slice(b"  </AttachmentEncoded>\r\n");
+    }
+
+    fn base64(&mut self, bytes: &[u8]) {
+        // In pieces that need no padding, so that one small buffer is enough.
+        for piece in bytes.chunks(48 * 1024) {
+            let start = self.out.len();
+            self.out.resize(start + piece.len().div_ceil(3) * 4, 0);
+            let written = STANDARD.encode_slice(piece, &mut self.out[start..]);
+            // The room is exactly what the encoding takes, so this keeps all of it.
+            self.out.truncate(start + written.unwrap_or(0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> StatusDraft {
+        StatusDraft {
+            from: Organ::new("A", None),
+            response_for: ResponseFor {
+                organ_id: "B".into(),
+                document_id: Some("id".to_owned()),
+                ..ResponseFor::default()
+            },
+            staff: None,
+            code: StatusCode::ARRIVED,
+            description: None,
+            timestamp: Timestamp::new(2026, 1, 1, 0, 0, 0).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_status_that_would_be_refused_is_not_written() {
+        assert!(status(&draft()).is_ok());
+        let missing = |change: fn(&mut StatusDraft)| {
+            let mut draft = draft();
+            change(&mut draft);
+            match status(&draft) {
+                Err(Error::Missing { field }) => field,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(missing(|d| d.from.id = " ".into()), "From/OrganId");
+        assert_eq!(
+            missing(|d| d.response_for.organ_id = "".into()),
+            "ResponseFor/OrganId"
+        );
+        assert_eq!(
+            missing(|d| d.response_for.document_id = None),
+            "ResponseFor/DocumentId"
+        );
+        assert_eq!(missing(|d| d.code = StatusCode::REJECTED), "Description");
+        let mut odd = draft();
+        odd.description = Some("a\u{1}".to_owned());
+        assert_eq!(
+            status(&odd),
+            Err(Error::IllegalCharacter {
+                field: "Description",
+                character: '\u{1}'
+            })
+        );
+    }
+
+    #[test]
+    fn the_layout_is_that_of_the_sdk() {
+        let text = String::from_utf8(status(&draft()).unwrap()).unwrap();
+        let expected = concat!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n",
+            "<edXML xmlns=\"http://www.mic.gov.vn/TBT/QCVN_102_2016\">\r\n",
+            "  <edXML:edXMLEnvelope xmlns:edXML=\"http://www.mic.gov.vn/TBT/QCVN_102_2016\">\r\n",
+            "    <edXML:edXMLHeader>\r\n",
+            "      <edXML:MessageHeader>\r\n",
+            "        <edXML:From>\r\n",
+            "          <edXML:OrganId>A</edXML:OrganId>\r\n",
+            "        </edXML:From>\r\n",
+            "        <edXML:ResponseFor>\r\n",
+            "          <edXML:OrganId>B</edXML:OrganId>\r\n",
+            "          <edXML:DocumentId>id</edXML:DocumentId>\r\n",
+            "        </edXML:ResponseFor>\r\n",
+            "        <edXML:StatusCode>01</edXML:StatusCode>\r\n",
+            "        <edXML:Timestamp>2026/01/01 00:00:00</edXML:Timestamp>\r\n",
+            "      </edXML:MessageHeader>\r\n",
+            "    </edXML:edXMLHeader>\r\n",
+            "  </edXML:edXMLEnvelope>\r\n",
+            "</edXML>\r\n",
+        );
+        assert_eq!(text, expected);
+    }
+}
