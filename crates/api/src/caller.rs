@@ -1,0 +1,140 @@
+//! Who calls: from the connection and the metadata of a call to a [`Caller`].
+
+use std::net::SocketAddr;
+
+use exchange::refusal::{Name, Refusal};
+use exchange::{Caller, Credentials, Exchange, Operator, Peer};
+use tonic::codegen::http::Extensions;
+use tonic::metadata::MetadataMap;
+
+use crate::metadata::{BY, KEY, SYSTEM};
+
+/// Longest name of a person, in bytes.
+const PERSON: usize = 256;
+
+/// Where a connection came in, and what it has shown.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// The public listener.
+    Public {
+        /// The peer's address.
+        remote: SocketAddr,
+        /// Of the client certificate that the handshake has verified: the pin.
+        certificate: Option<[u8; 32]>,
+    },
+    /// The admin socket.
+    Admin {
+        /// The peer's user id, as the kernel tells it.
+        uid: u32,
+    },
+}
+
+/// The caller of one call.
+///
+/// A certificate that is pinned to no system counts as none. What is shown must be right and
+/// speak of one system: a wrong key beside a right certificate is refused.
+pub(crate) fn caller(
+    exchange: &Exchange,
+    origin: &Origin,
+    metadata: &MetadataMap,
+) -> Result<Caller, Refusal> {
+    match origin {
+        Origin::Admin { uid } => operator(*uid, metadata).map(Caller::Operator),
+        Origin::Public { certificate, .. } => {
+            let text = |name| {
+                let value = metadata.get(name);
+                value
+                    .map(|value| value.to_str().map_err(|_| unknown()))
+                    .transpose()
+            };
+            let (system, key) = (text(SYSTEM)?, text(KEY)?);
+            let pinned = certificate
+                .map(|spki_sha256| exchange.authenticate(Credentials::Certificate { spki_sha256 }));
+            let peer = match (pinned, system, key) {
+                (Some(Ok(peer)), None, None) => peer,
+                (Some(Ok(peer)), Some(system), None) => same(peer, system)?,
+                (Some(Ok(peer)), Some(system), Some(key)) => {
+                    exchange.authenticate(Credentials::Key { system, key })?;
+                    same(peer, system)?
+                }
+                (_, Some(system), Some(key)) => {
+                    exchange.authenticate(Credentials::Key { system, key })?
+                }
+                (Some(Err(refusal)), _, None) => return Err(refusal),
+                (_, _, _) => return Err(unknown()),
+            };
+            Ok(Caller::System(peer))
+        }
+    }
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(Name::Unauthenticated)
+}
+
+fn same(peer: Peer, system: &str) -> Result<Peer, Refusal> {
+    if peer.system().as_str() == system {
+        return Ok(peer);
+    }
+    Err(unknown().at(
+        SYSTEM,
+        format!("Chứng thư thuộc hệ thống khác, không phải {system:?}."),
+        format!("The certificate belongs to another system than {system:?}."),
+    ))
+}
+
+fn operator(uid: u32, metadata: &MetadataMap) -> Result<Operator, Refusal> {
+    let own = rustix::process::geteuid().as_raw();
+    if uid != 0 && uid != own {
+        return Err(Refusal::new(Name::PermissionDenied).at(
+            "uid",
+            format!("Cổng quản trị chỉ dành cho root và tài khoản chạy trục (uid {own})."),
+            format!("The admin socket is for root and the axis's own account (uid {own}) only."),
+        ));
+    }
+    let person = match metadata.get_bin(BY) {
+        None => String::new(),
+        Some(value) => value
+            .to_bytes()
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
+            .filter(|person| person.len() <= PERSON && !person.contains(char::is_control))
+            .ok_or_else(|| {
+                Refusal::new(Name::BadArgument).at(
+                    BY,
+                    format!("Tên người thực hiện phải là UTF-8, tối đa {PERSON} byte."),
+                    format!("The person's name must be UTF-8 of at most {PERSON} bytes."),
+                )
+            })?,
+    };
+    Ok(Operator { uid, person })
+}
+
+/// The caller that the door has put beside the request.
+pub(crate) fn of(extensions: &Extensions) -> Result<&Caller, Refusal> {
+    extensions.get().ok_or_else(unknown)
+}
+
+/// The calling system; an operator is none.
+pub(crate) fn system(extensions: &Extensions) -> Result<&Peer, Refusal> {
+    match of(extensions)? {
+        Caller::System(peer) => Ok(peer),
+        Caller::Operator(_) => Err(Refusal::new(Name::PermissionDenied).at(
+            SYSTEM,
+            "Chỉ hệ thống kết nối được gọi; cổng quản trị không thay mặt hệ thống nào.",
+            "This is for systems; the admin socket speaks for none.",
+        )),
+    }
+}
+
+/// The calling operator; a system is none.
+pub(crate) fn operator_of(extensions: &Extensions) -> Result<&Operator, Refusal> {
+    match of(extensions)? {
+        Caller::Operator(operator) => Ok(operator),
+        Caller::System(_) => Err(Refusal::new(Name::PermissionDenied).at(
+            "",
+            "Chỉ quản trị viên được thay đổi, qua cổng quản trị trên máy chạy trục.",
+            "Changes are for operators, at the admin socket on the axis's own machine.",
+        )),
+    }
+}

@@ -1,0 +1,363 @@
+//! A client of axis.v1: typed calls, refusals told apart from an axis that cannot be reached.
+//!
+//! Nothing is retried here: the caller knows whether to. Pushing the same bytes again is
+//! always safe.
+
+mod connect;
+mod error;
+mod push;
+mod receive;
+
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+pub use self::error::Error;
+pub use self::push::Pushed;
+pub use self::receive::{Deliveries, Event, Sender, Subscription};
+pub use crate::refused::{DetailView, RefusalView};
+
+use crate::metadata::{BY, KEY, SYSTEM};
+use crate::v1::exchange_service_client::ExchangeServiceClient;
+use crate::v1::history_service_client::HistoryServiceClient;
+use crate::v1::operations_service_client::OperationsServiceClient;
+use crate::v1::registry_service_client::RegistryServiceClient;
+use crate::v1::status_service_client::StatusServiceClient;
+use crate::{admin, v1};
+
+/// Longest answer taken, in bytes.
+const ANSWER: usize = 64 << 20;
+
+/// How to reach an axis and who calls.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `http://host:port` or `https://host:port`.
+    pub server: String,
+    /// Who calls.
+    pub credentials: Credentials,
+    /// Authorities of the server's certificate; needed for https.
+    pub ca: Option<Pem>,
+    /// Longest time to connect, of a call, and between two messages of Fetch and Download.
+    /// `None` waits for ever.
+    pub timeout: Option<Duration>,
+}
+
+impl Options {
+    /// A server called without credentials, with 30 seconds for each call.
+    #[must_use]
+    pub fn new(server: impl Into<String>) -> Self {
+        Self {
+            server: server.into(),
+            credentials: Credentials::None,
+            ca: None,
+            timeout: Some(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// Who calls.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Nobody: health and reflection only.
+    None,
+    /// A system by its key.
+    Key {
+        /// The system's id.
+        system: String,
+        /// Its key.
+        key: String,
+    },
+    /// A system by a client certificate that is pinned to it.
+    Certificate {
+        /// The certificate, then its intermediates.
+        chain: Pem,
+        /// Its private key.
+        key: Pem,
+    },
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Key { system, .. } => write!(f, "Key({system})"),
+            Self::Certificate { chain, .. } => write!(f, "Certificate({})", chain.name.display()),
+        }
+    }
+}
+
+/// The content of a PEM file, and its name for errors.
+#[derive(Clone)]
+pub struct Pem {
+    /// Where it came from.
+    pub name: PathBuf,
+    /// What it says.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pem({})", self.name.display())
+    }
+}
+
+/// Puts who calls beside each call.
+#[derive(Clone, Default)]
+struct Identity {
+    key: Option<(AsciiMetadataValue, AsciiMetadataValue)>,
+    by: Option<BinaryMetadataValue>,
+}
+
+impl Interceptor for Identity {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let metadata = request.metadata_mut();
+        if let Some((system, key)) = &self.key {
+            metadata.insert(SYSTEM, system.clone());
+            metadata.insert(KEY, key.clone());
+        }
+        if let Some(by) = &self.by {
+            metadata.insert_bin(BY, by.clone());
+        }
+        Ok(request)
+    }
+}
+
+type Link = InterceptedService<Channel, Identity>;
+
+/// A connection to an axis. Cheap to clone; clones share the connection.
+#[derive(Clone)]
+pub struct Client {
+    link: Link,
+    channel: Channel,
+    target: String,
+    timeout: Option<Duration>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("target", &self.target)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $service:ident.$name:ident($request:ty) -> $response:ty;)*) => {
+        impl Client {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`Error`].
+                pub async fn $name(&self, request: $request) -> Result<$response, Error> {
+                    let mut service = self.$service();
+                    self.ask(service.$name(self.request(request))).await
+                }
+            )*
+        }
+    };
+}
+
+calls! {
+    /// Acknowledges, fails or gives back a delivery.
+    exchange.settle(v1::SettleRequest) -> v1::SettleResponse;
+    /// Makes a lease last longer.
+    exchange.extend(v1::ExtendRequest) -> v1::ExtendResponse;
+    /// Builds a status package and pushes it.
+    status.report(v1::ReportRequest) -> v1::Receipt;
+    /// The state of a document at each of its receivers.
+    status.matrix(v1::MatrixRequest) -> v1::MatrixResponse;
+    /// Finds packages, or refused pushes.
+    history.search(v1::SearchRequest) -> v1::SearchResponse;
+    /// The story of one package, delivery or document.
+    history.trace(v1::TraceRequest) -> v1::TraceResponse;
+    /// Agencies, page by page.
+    registry.list_agencies(v1::ListAgenciesRequest) -> v1::ListAgenciesResponse;
+    /// One agency by any of its codes.
+    registry.get_agency(v1::GetAgencyRequest) -> v1::AgencyRecord;
+    /// Imports a list of agencies (operators).
+    registry.import_agencies(v1::ImportAgenciesRequest) -> v1::ImportAgenciesResponse;
+    /// Systems: all for an operator, its own for a system.
+    registry.list_systems(v1::ListSystemsRequest) -> v1::ListSystemsResponse;
+    /// Adds a system (operators).
+    registry.add_system(v1::AddSystemRequest) -> v1::AddSystemResponse;
+    /// Gives a system another key (operators).
+    registry.add_system_key(v1::AddSystemKeyRequest) -> v1::AddSystemKeyResponse;
+    /// Pins a client certificate to a system (operators).
+    registry.pin_certificate(v1::PinCertificateRequest) -> v1::PinCertificateResponse;
+    /// Revokes keys and pins (operators).
+    registry.revoke_system(v1::RevokeSystemRequest) -> v1::RevokeSystemResponse;
+    /// How the axis is (operators).
+    operations.info(v1::InfoRequest) -> v1::InfoResponse;
+    /// What waits, per agency (operators).
+    operations.queues(v1::QueuesRequest) -> v1::QueuesResponse;
+    /// Opens a new round of deliveries (operators).
+    operations.redeliver(v1::RedeliverRequest) -> v1::RedeliverResponse;
+    /// Checks the running axis's journal (operators).
+    operations.verify(v1::VerifyRequest) -> v1::VerifyResponse;
+}
+
+impl Client {
+    /// Connects to an axis.
+    ///
+    /// # Errors
+    /// [`Error::Options`], [`Error::Tls`], [`Error::Unreachable`], [`Error::TimedOut`]. Whether
+    /// the credentials are right shows at the first call.
+    pub async fn connect(options: &Options) -> Result<Self, Error> {
+        let mut identity = Identity::default();
+        if let Credentials::Key { system, key } = &options.credentials {
+            let value = |name, text: &str| {
+                let reason = || "it has characters that no id or key has".to_owned();
+                AsciiMetadataValue::try_from(text.trim()).map_err(|_| Error::Options {
+                    name,
+                    reason: reason(),
+                })
+            };
+            let mut secret = value("key", key)?;
+            // Kept out of logs and of the header compression's memory.
+            secret.set_sensitive(true);
+            identity.key = Some((value("system", system)?, secret));
+        }
+        let channel = connect::tcp(options).await?;
+        Ok(Self::over(
+            channel,
+            identity,
+            options.server.clone(),
+            options.timeout,
+        ))
+    }
+
+    /// Connects to the admin socket of a data folder as an operator; `by` is the person who
+    /// acts, as the record will name them.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] if no axis runs there, [`Error::TimedOut`].
+    pub async fn connect_admin(
+        data: &Path,
+        by: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let channel = connect::socket(data, timeout).await?;
+        let by = (!by.is_empty()).then(|| BinaryMetadataValue::from_bytes(by.as_bytes()));
+        let identity = Identity { key: None, by };
+        let target = admin::path(data).display().to_string();
+        Ok(Self::over(channel, identity, target, timeout))
+    }
+
+    fn over(
+        channel: Channel,
+        identity: Identity,
+        target: String,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let link = InterceptedService::new(channel.clone(), identity);
+        Self {
+            link,
+            channel,
+            target,
+            timeout,
+        }
+    }
+
+    /// Where calls go, for messages.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Pushes a package of at most [`PUSH_MAX`](crate::PUSH_MAX) bytes in one message.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn push(
+        &self,
+        package: Bytes,
+        options: v1::PushOptions,
+    ) -> Result<v1::Receipt, Error> {
+        let request = v1::PushRequest {
+            package,
+            options: Some(options),
+        };
+        let mut service = self.exchange();
+        self.ask(service.push(self.request(request))).await
+    }
+
+    /// Whether the axis says that it serves.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn serving(&self) -> Result<bool, Error> {
+        use tonic_health::pb::health_check_response::ServingStatus;
+        use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+        let mut health = HealthClient::new(self.channel.clone());
+        let request = self.request(HealthCheckRequest::default());
+        let answer = self.ask(health.check(request)).await?;
+        Ok(answer.status() == ServingStatus::Serving)
+    }
+
+    fn exchange(&self) -> ExchangeServiceClient<Link> {
+        ExchangeServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
+    }
+
+    fn status(&self) -> StatusServiceClient<Link> {
+        StatusServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
+    }
+
+    fn history(&self) -> HistoryServiceClient<Link> {
+        HistoryServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
+    }
+
+    fn registry(&self) -> RegistryServiceClient<Link> {
+        RegistryServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
+    }
+
+    fn operations(&self) -> OperationsServiceClient<Link> {
+        OperationsServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
+    }
+
+    /// A request that tells the axis the time limit.
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(timeout) = self.timeout {
+            request.set_timeout(timeout);
+        }
+        request
+    }
+
+    /// One answer, within the time limit.
+    async fn ask<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        Ok(self.within(call).await?.into_inner())
+    }
+
+    async fn within<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Error> {
+        let answered = match self.timeout {
+            None => call.await,
+            Some(after) => match tokio::time::timeout(after, call).await {
+                Ok(answered) => answered,
+                Err(_) => {
+                    return Err(Error::TimedOut {
+                        target: self.target.clone(),
+                        after,
+                    });
+                }
+            },
+        };
+        answered.map_err(|status| self.failed(status))
+    }
+
+    fn failed(&self, status: Status) -> Error {
+        Error::from_status(&self.target, self.timeout, status)
+    }
+}

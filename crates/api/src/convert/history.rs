@@ -1,0 +1,255 @@
+//! What happened and what waits.
+
+use exchange::refusal::{Name, Refusal};
+use exchange::{
+    AgencyQueue, Cell, DeliverySummary, Info, Lane, Matrix, PackageSummary, Redelivered,
+    RefusalSummary, Search, StatusEvent, Trace, TraceEvent, Verified,
+};
+
+use super::package::{facts, label};
+use super::{agency, end, hex, kind, kind_filter, lane, moment, names, state, status_code};
+use crate::v1;
+
+/// Packages on a page, at most and when nothing is said.
+const PAGE: u32 = 1_000;
+const USUAL_PAGE: u32 = 100;
+
+/// The size of a page as asked: 0 is the usual one.
+pub(crate) fn page_size(asked: u32, usual: u32) -> Result<u32, Refusal> {
+    match asked {
+        0 => Ok(usual),
+        1..=PAGE => Ok(asked),
+        _ => Err(Refusal::new(Name::BadArgument).at(
+            "page_size",
+            format!("Tối đa {PAGE}."),
+            format!("At most {PAGE}."),
+        )),
+    }
+}
+
+pub(crate) fn search(request: v1::SearchRequest) -> Result<Search, Refusal> {
+    let some = |text: String| (!text.is_empty()).then_some(text);
+    Ok(Search {
+        agency: request.agency.and_then(some),
+        document_id: some(request.document_id),
+        number: some(request.number),
+        since: moment("since", &request.since)?,
+        until: end("until", &request.until)?,
+        kind: kind_filter(request.kind)?,
+        page_size: page_size(request.page_size, USUAL_PAGE)?,
+        page_token: request.page_token,
+    })
+}
+
+pub(crate) fn package_summary(package: PackageSummary) -> v1::PackageSummary {
+    let (document, status) = facts(package.facts);
+    v1::PackageSummary {
+        package_id: package.package.to_string(),
+        kind: kind(package.kind).into(),
+        sender: Some(agency(package.sender)),
+        accepted_at: package.accepted_at.iso_ms(),
+        sha256: hex(&package.sha256),
+        size: package.size,
+        document,
+        status,
+        deliveries: package
+            .deliveries
+            .into_iter()
+            .map(delivery_summary)
+            .collect(),
+    }
+}
+
+fn delivery_summary(delivery: DeliverySummary) -> v1::DeliverySummary {
+    v1::DeliverySummary {
+        delivery_id: delivery.delivery.to_string(),
+        receiver: Some(agency(delivery.receiver)),
+        state: state(delivery.state).into(),
+        round: delivery.round,
+        changed_at: delivery.changed_at.iso_ms(),
+        status: cell_status(delivery.status),
+    }
+}
+
+fn cell_status(status: Option<u8>) -> String {
+    status
+        .map(|code| status_code(code.into()))
+        .unwrap_or_default()
+}
+
+pub(crate) fn refusal_summary(refusal: RefusalSummary) -> v1::RefusalSummary {
+    v1::RefusalSummary {
+        at: refusal.at.iso_ms(),
+        system: refusal.system,
+        code: refusal.code,
+        sender_code: refusal.sender_code,
+        sha256: hex(&refusal.sha256),
+        size: refusal.size,
+        path: refusal.path,
+        count: refusal.count,
+    }
+}
+
+pub(crate) fn trace(trace: Trace) -> v1::TraceResponse {
+    v1::TraceResponse {
+        packages: trace.packages.into_iter().map(package_summary).collect(),
+        events: trace.events.into_iter().map(trace_event).collect(),
+    }
+}
+
+fn trace_event(event: TraceEvent) -> v1::TraceEvent {
+    v1::TraceEvent {
+        at: event.at.iso_ms(),
+        kind: event.kind.to_owned(),
+        package_id: event.package.to_string(),
+        delivery_id: event.delivery.map(|id| id.to_string()).unwrap_or_default(),
+        actor: event.actor,
+        via: event.via,
+        detail: event.detail,
+        detail_en: event.detail_en,
+        agency: event.agency.map(agency),
+        sha256: event.sha256.map(|sha256| hex(&sha256)).unwrap_or_default(),
+        round: event.round,
+        anchor: event.anchor,
+    }
+}
+
+pub(crate) fn matrix(matrix: Matrix) -> v1::MatrixResponse {
+    v1::MatrixResponse {
+        document_id: matrix.document_id,
+        sender: Some(agency(matrix.sender)),
+        cells: matrix.cells.into_iter().map(cell).collect(),
+    }
+}
+
+fn cell(cell: Cell) -> v1::Cell {
+    v1::Cell {
+        receiver: Some(agency(cell.receiver)),
+        delivery_id: cell.delivery.to_string(),
+        delivery_state: state(cell.state).into(),
+        round: cell.round,
+        status: cell_status(cell.status),
+        status_label: cell
+            .status
+            .map(|code| label(code.into()))
+            .unwrap_or_default(),
+        events: cell.events.into_iter().map(status_event).collect(),
+    }
+}
+
+fn status_event(event: StatusEvent) -> v1::StatusEvent {
+    v1::StatusEvent {
+        package_id: event.package.to_string(),
+        code: status_code(event.code.into()),
+        label: label(event.code.into()),
+        at: event.at.iso_ms(),
+        description: event.description,
+        made_by_axis: event.made_by_axis,
+    }
+}
+
+pub(crate) fn queue(queue: AgencyQueue) -> v1::AgencyQueue {
+    let lanes = [Lane::Flash, Lane::Urgent, Lane::Status, Lane::Routine];
+    v1::AgencyQueue {
+        agency: Some(agency(queue.agency)),
+        systems: names(queue.systems),
+        pending: queue.pending,
+        fetched: queue.fetched,
+        held: queue.held,
+        dead: queue.dead,
+        lanes: lanes
+            .into_iter()
+            .zip(queue.lanes)
+            .map(|(of, depth)| v1::LaneDepth {
+                lane: lane(of).into(),
+                depth,
+            })
+            .collect(),
+        oldest_at: queue.oldest.map(|at| at.iso_ms()).unwrap_or_default(),
+        streams: queue.streams,
+        last_fetch_at: queue.last_fetch.map(|at| at.iso_ms()).unwrap_or_default(),
+    }
+}
+
+pub(crate) fn redelivered(redelivered: Redelivered) -> v1::RedeliverResponse {
+    v1::RedeliverResponse {
+        deliveries: redelivered
+            .opened
+            .into_iter()
+            .map(
+                |(delivery, package, round)| v1::redeliver_response::DeliverySummary {
+                    delivery_id: delivery.to_string(),
+                    package_id: package.to_string(),
+                    round,
+                },
+            )
+            .collect(),
+        skipped: redelivered
+            .skipped
+            .into_iter()
+            .map(|(delivery, reason)| v1::redeliver_response::Skipped {
+                delivery_id: delivery.to_string(),
+                reason: reason.to_owned(),
+            })
+            .collect(),
+    }
+}
+
+pub(crate) fn verified(verified: Verified) -> v1::VerifyResponse {
+    v1::VerifyResponse {
+        sound: verified.sound,
+        records: verified.records,
+        payloads: verified.payloads,
+        payload_bytes: verified.payload_bytes,
+        segments: verified.segments,
+        anchor: verified.anchor,
+        damage: verified.damage.map(|(segment, offset, reason)| v1::Damage {
+            segment,
+            offset,
+            reason,
+        }),
+        torn_tail: verified.torn_tail,
+    }
+}
+
+pub(crate) fn info(info: Info, version: &str, build: &str) -> v1::InfoResponse {
+    v1::InfoResponse {
+        version: version.to_owned(),
+        build: build.to_owned(),
+        started_at: info.started_at.iso(),
+        now: info.now.iso_ms(),
+        position: info.position,
+        anchor: info.anchor,
+        index: info.index,
+        space: info.space,
+        read_only: info.read_only,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_reads_its_bounds_and_leaves_empty_ones_out() {
+        let read = search(v1::SearchRequest::default()).unwrap();
+        assert_eq!(
+            (read.page_size, read.agency, read.since),
+            (USUAL_PAGE, None, None)
+        );
+        let asked = |page_size| v1::SearchRequest {
+            page_size,
+            ..Default::default()
+        };
+        assert_eq!(search(asked(1_000)).unwrap().page_size, 1_000);
+        assert_eq!(
+            search(asked(1_001)).err().unwrap().details[0].path,
+            "page_size"
+        );
+        let bad = v1::SearchRequest {
+            since: "hôm qua".into(),
+            ..Default::default()
+        };
+        assert_eq!(search(bad).err().unwrap().details[0].path, "since");
+    }
+}

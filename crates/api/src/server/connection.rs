@@ -1,0 +1,239 @@
+//! The accept loops, and each connection from handshake to drain.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::ConnectionLimits;
+use super::call::{self, Calls, Door};
+use crate::caller::Origin;
+use crate::certificate;
+
+/// HTTP/2 windows: what a client may send before it is read. Together they bound what one
+/// connection can make the axis buffer.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// After an accept failed for want of descriptors: until when to wait for some.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Open connections of the admin socket, at most.
+const OPERATORS: usize = 64;
+
+/// What all connections of a server share.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pub(crate) limits: ConnectionLimits,
+    places: Arc<Semaphore>,
+    tracker: TaskTracker,
+    /// No new connections; open ones finish their calls.
+    pub(crate) drain: CancellationToken,
+    /// Open ones are cut.
+    cut: CancellationToken,
+}
+
+impl Connections {
+    pub(crate) fn new(limits: ConnectionLimits) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limits.connections)),
+            limits,
+            tracker: TaskTracker::new(),
+            drain: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        }
+    }
+
+    /// Starts taking connections of the public listener.
+    pub(crate) fn accept_public(&self, from: TcpListener, tls: Option<TlsAcceptor>, door: Door) {
+        let connections = self.clone();
+        self.tracker.spawn(async move {
+            while let Some(((stream, remote), place)) = connections.next(|| from.accept()).await {
+                let (connections, tls, door) = (connections.clone(), tls.clone(), door.clone());
+                connections.tracker.clone().spawn(async move {
+                    connections.public(stream, remote, tls, door).await;
+                    drop(place);
+                });
+            }
+        });
+    }
+
+    /// Starts taking connections of the admin socket.
+    pub(crate) fn accept_admin(&self, from: UnixListener, door: Door) {
+        // The operator gets in however crowded the public listener is.
+        let places = Arc::new(Semaphore::new(OPERATORS));
+        let connections = Self {
+            places,
+            ..self.clone()
+        };
+        self.tracker.spawn(async move {
+            while let Some(((stream, _), place)) = connections.next(|| from.accept()).await {
+                let (connections, door) = (connections.clone(), door.clone());
+                connections.tracker.clone().spawn(async move {
+                    connections.admin(stream, door).await;
+                    drop(place);
+                });
+            }
+        });
+    }
+
+    /// The next connection and its place; `None` when the server drains. Nothing is done here
+    /// that a peer could make last.
+    async fn next<T, F>(&self, accept: impl Fn() -> F) -> Option<(T, OwnedSemaphorePermit)>
+    where
+        F: Future<Output = io::Result<T>>,
+    {
+        loop {
+            let accepted = async {
+                // The semaphore is never closed; if it were, nothing could be taken.
+                let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+                Some((accept().await, place))
+            };
+            let accepted = tokio::select! {
+                () = self.drain.cancelled() => return None,
+                accepted = accepted => accepted?,
+            };
+            match accepted {
+                (Ok(connection), place) => return Some((connection, place)),
+                (Err(error), _) => match error.kind() {
+                    // The peer left before it was taken.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
+                    _ => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(BREATH).await;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn admin(&self, stream: UnixStream, door: Door) {
+        match stream.peer_cred() {
+            Ok(peer) => {
+                self.serve(stream, door, Origin::Admin { uid: peer.uid() })
+                    .await
+            }
+            Err(error) => tracing::warn!(%error, "the kernel does not tell who calls"),
+        }
+    }
+
+    async fn public(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        door: Door,
+    ) {
+        // Small answers must not wait for more; a failure here costs time only.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = tls else {
+            let origin = Origin::Public {
+                remote,
+                certificate: None,
+            };
+            return self.serve(stream, door, origin).await;
+        };
+        let handshake = tokio::time::timeout(self.limits.handshake, tls.accept(stream));
+        let stream = tokio::select! {
+            () = self.drain.cancelled() => return,
+            done = handshake => match done {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::debug!(%remote, %error, "TLS handshake failed"),
+                Err(_) => return tracing::debug!(%remote, "TLS handshake not done in time"),
+            },
+        };
+        let leaf = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first());
+        let certificate = match leaf.map(certificate::spki_sha256).transpose() {
+            Ok(certificate) => certificate,
+            Err(error) => return tracing::debug!(%remote, %error, "unreadable certificate"),
+        };
+        self.serve(
+            stream,
+            door,
+            Origin::Public {
+                remote,
+                certificate,
+            },
+        )
+        .await;
+    }
+
+    /// Serves HTTP/2 on a stream until it ends, is drained, or is cut.
+    async fn serve<S>(&self, stream: S, door: Door, origin: Origin)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = Builder::new(TokioExecutor::new()).http2_only();
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(self.limits.streams)
+            .max_header_list_size(self.limits.header_bytes)
+            .keep_alive_interval(self.limits.keep_alive)
+            .keep_alive_timeout(self.limits.handshake);
+        let known = Arc::new(AtomicBool::new(false));
+        let calls = Calls {
+            door,
+            origin,
+            known: Arc::clone(&known),
+        };
+        let connection = builder.serve_connection(call::io(stream), call::hyper(calls));
+        tokio::pin!(connection);
+        // Who opens a connection and shows nothing gives the place back.
+        let patience = tokio::time::sleep(self.limits.patience);
+        tokio::pin!(patience);
+        let (mut draining, mut judged) = (false, false);
+        loop {
+            tokio::select! {
+                done = connection.as_mut() => {
+                    if let Err(error) = done {
+                        tracing::debug!(%error, "connection ended");
+                    }
+                    return;
+                }
+                () = self.cut.cancelled() => return,
+                () = self.drain.cancelled(), if !draining => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = &mut patience, if !judged => {
+                    judged = true;
+                    if !known.load(Ordering::Relaxed) {
+                        return tracing::debug!("a connection without a single call was closed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends all connections: calls under way have `grace` to finish, then they are cut. Always
+    /// bounded: hyper's graceful shutdown may wait for ever for an idle peer.
+    pub(crate) async fn end(&self, grace: Duration) {
+        self.drain.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(grace, self.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::info!(connections = self.tracker.len(), "cutting connections");
+            self.cut.cancel();
+            self.tracker.wait().await;
+        }
+    }
+}

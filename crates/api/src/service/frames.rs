@@ -1,0 +1,183 @@
+//! Deliveries as frames: a header, then the content in chunks, the last marked.
+//!
+//! The streams of Fetch and Download are made frame by frame as the client takes them, so
+//! nothing is buffered here, and a stream that is dropped knows exactly what it has not sent.
+
+use bytes::Bytes;
+use exchange::refusal::{Name, Refusal};
+use exchange::{Content, Exchange, FetchFilter, Offer, Outcome, Peer, Settle};
+use futures_util::stream;
+use ledger::id::DeliveryId;
+use tonic::Status;
+use tonic::codegen::BoxStream;
+
+use super::{Core, DELIVERY_CHUNK_MAX, tell};
+use crate::v1::delivery_frame::Frame;
+use crate::{convert, v1};
+
+/// One delivery on its way out.
+pub(super) struct Frames {
+    id: String,
+    header: Option<v1::DeliveryHeader>,
+    /// The first chunk, asked for before the header leaves.
+    ahead: Option<Bytes>,
+    content: Content,
+    left: u64,
+}
+
+impl Frames {
+    /// Asks for the first content: from then on the delivery is durably `fetched`. A refusal
+    /// here comes before anything of the delivery has left.
+    pub(super) async fn open(offer: Offer) -> Result<Self, Refusal> {
+        let Offer {
+            header,
+            mut content,
+        } = offer;
+        let first = content.next_chunk(DELIVERY_CHUNK_MAX).await?;
+        Ok(Self {
+            id: header.delivery.to_string(),
+            left: header.size,
+            header: Some(convert::header(header)),
+            ahead: first,
+            content,
+        })
+    }
+
+    /// The next frame; `None` behind the last.
+    pub(super) async fn next(&mut self) -> Result<Option<v1::DeliveryFrame>, Refusal> {
+        if let Some(header) = self.header.take() {
+            return Ok(Some(v1::DeliveryFrame {
+                frame: Some(Frame::Header(header)),
+            }));
+        }
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let chunk = match self.ahead.take() {
+            Some(chunk) => Some(chunk),
+            None => self.content.next_chunk(DELIVERY_CHUNK_MAX).await?,
+        };
+        // Less or more content than the header announces is damage, and no last chunk leaves.
+        let damaged = || Refusal::new(Name::ContentDamaged);
+        let data = chunk.ok_or_else(damaged)?;
+        self.left = self
+            .left
+            .checked_sub(data.len() as u64)
+            .ok_or_else(damaged)?;
+        let chunk = v1::ContentChunk {
+            delivery_id: self.id.clone(),
+            data,
+            last: self.left == 0,
+        };
+        Ok(Some(v1::DeliveryFrame {
+            frame: Some(Frame::Chunk(chunk)),
+        }))
+    }
+}
+
+/// A lease that is given back unless the delivery was sent whole.
+struct Lease {
+    exchange: Exchange,
+    peer: Peer,
+    delivery: DeliveryId,
+    round: u32,
+    sent: bool,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.sent {
+            return;
+        }
+        let settle = Settle {
+            delivery: self.delivery,
+            round: self.round,
+            outcome: Outcome::Released,
+            reason: String::new(),
+            via: "fetch",
+        };
+        let (exchange, peer) = (self.exchange.clone(), self.peer.clone());
+        // Without a runtime the process is ending, and leases end with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(refusal) = exchange.settle(&peer, settle).await {
+                    tracing::debug!(%refusal, "a lease was not given back; it will run out");
+                }
+            });
+        }
+    }
+}
+
+struct Fetch {
+    core: Core,
+    peer: Peer,
+    filter: FetchFilter,
+    left: u32,
+    current: Option<(Frames, Lease)>,
+}
+
+/// What waits now, at most `most` deliveries, each leased as its turn comes.
+pub(super) fn fetch(
+    core: Core,
+    peer: Peer,
+    filter: FetchFilter,
+    most: u32,
+) -> BoxStream<v1::DeliveryFrame> {
+    let state = Fetch {
+        core,
+        peer,
+        filter,
+        left: most,
+        current: None,
+    };
+    Box::pin(stream::try_unfold(state, |mut state| async move {
+        let frame = state.next().await.map_err(tell)?;
+        Ok::<_, Status>(frame.map(|frame| (frame, state)))
+    }))
+}
+
+impl Fetch {
+    async fn next(&mut self) -> Result<Option<v1::DeliveryFrame>, Refusal> {
+        loop {
+            if let Some((frames, lease)) = &mut self.current {
+                if let Some(frame) = frames.next().await? {
+                    return Ok(Some(frame));
+                }
+                lease.sent = true;
+                self.current = None;
+            }
+            if self.left == 0 || self.core.drain.is_cancelled() {
+                return Ok(None);
+            }
+            let Some(offer) = self.core.exchange.fetch(&self.peer, &self.filter).await? else {
+                return Ok(None);
+            };
+            self.left -= 1;
+            let lease = Lease {
+                exchange: self.core.exchange.clone(),
+                peer: self.peer.clone(),
+                delivery: offer.header.delivery,
+                round: offer.header.round,
+                sent: false,
+            };
+            match Frames::open(offer).await {
+                Ok(frames) => self.current = Some((frames, lease)),
+                // Recalled since it was leased: as if it had never waited.
+                Err(refusal) if refusal.name == Name::Recalled => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+    }
+}
+
+/// One delivery. Refusals that are known at once come before the stream.
+pub(super) async fn download(offer: Offer) -> Result<BoxStream<v1::DeliveryFrame>, Refusal> {
+    let frames = Frames::open(offer).await?;
+    Ok(Box::pin(stream::try_unfold(
+        frames,
+        |mut frames| async move {
+            let frame = frames.next().await.map_err(tell)?;
+            Ok::<_, Status>(frame.map(|frame| (frame, frames)))
+        },
+    )))
+}

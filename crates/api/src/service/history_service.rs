@@ -1,0 +1,66 @@
+//! `HistoryService`: what happened, for those entitled.
+
+use tonic::{Request, Response, Status};
+
+use super::{Core, answer, tell};
+use crate::v1::history_service_server::HistoryService;
+use crate::{caller, convert, refused, v1};
+
+#[tonic::async_trait]
+impl HistoryService for Core {
+    async fn search(
+        &self,
+        request: Request<v1::SearchRequest>,
+    ) -> Result<Response<v1::SearchResponse>, Status> {
+        let caller = caller::of(request.extensions()).map_err(tell)?.clone();
+        let refused = request.get_ref().refused;
+        if refused {
+            caller::operator_of(request.extensions()).map_err(tell)?;
+        }
+        let search = convert::search(request.into_inner()).map_err(tell)?;
+        let mut response = v1::SearchResponse::default();
+        if refused {
+            let page = self
+                .exchange
+                .search_refused(&caller, search)
+                .await
+                .map_err(tell)?;
+            response.refusals = page
+                .items
+                .into_iter()
+                .map(convert::refusal_summary)
+                .collect();
+            response.next_page_token = page.next;
+        } else {
+            let page = self.exchange.search(&caller, search).await.map_err(tell)?;
+            response.packages = page
+                .items
+                .into_iter()
+                .map(convert::package_summary)
+                .collect();
+            response.next_page_token = page.next;
+        }
+        Ok(Response::new(response))
+    }
+
+    async fn trace(
+        &self,
+        request: Request<v1::TraceRequest>,
+    ) -> Result<Response<v1::TraceResponse>, Status> {
+        let caller = caller::of(request.extensions()).map_err(tell)?.clone();
+        let v1::TraceRequest { id } = request.into_inner();
+        if id.trim().is_empty() {
+            return Err(refused::argument(
+                "id",
+                "Nêu mã gói tin, mã bản gửi hoặc mã văn bản.",
+                "Name a package, a delivery or a document.",
+            ));
+        }
+        answer(
+            self.exchange
+                .trace(&caller, id.trim())
+                .await
+                .map(convert::trace),
+        )
+    }
+}

@@ -1,0 +1,149 @@
+//! `RegistryService`: agencies and systems. Systems may read, operators change.
+
+use exchange::Caller;
+use ledger::id::SystemId;
+use tonic::{Request, Response, Status};
+
+use super::{Core, answer, tell};
+use crate::certificate::Certificate;
+use crate::v1::registry_service_server::RegistryService;
+use crate::{caller, convert, refused, v1};
+
+/// Agencies on a page when nothing is said.
+const USUAL_PAGE: u32 = 1_000;
+
+#[tonic::async_trait]
+impl RegistryService for Core {
+    async fn list_agencies(
+        &self,
+        request: Request<v1::ListAgenciesRequest>,
+    ) -> Result<Response<v1::ListAgenciesResponse>, Status> {
+        let request = request.into_inner();
+        let size = convert::page_size(request.page_size, USUAL_PAGE).map_err(tell)?;
+        let page = self
+            .exchange
+            .agencies(&request.search, size, &request.page_token);
+        answer(page.map(|page| v1::ListAgenciesResponse {
+            agencies: page.items.into_iter().map(convert::agency_record).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn get_agency(
+        &self,
+        request: Request<v1::GetAgencyRequest>,
+    ) -> Result<Response<v1::AgencyRecord>, Status> {
+        let agency = self.exchange.agency(&request.get_ref().code);
+        answer(agency.map(convert::agency_record))
+    }
+
+    async fn import_agencies(
+        &self,
+        request: Request<v1::ImportAgenciesRequest>,
+    ) -> Result<Response<v1::ImportAgenciesResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::ImportAgenciesRequest {
+            csv,
+            dry_run,
+            decision,
+        } = request.into_inner();
+        let imported = self
+            .exchange
+            .import_agencies(&operator, csv, &decision, dry_run)
+            .await;
+        answer(imported.map(convert::imported))
+    }
+
+    async fn list_systems(
+        &self,
+        request: Request<v1::ListSystemsRequest>,
+    ) -> Result<Response<v1::ListSystemsResponse>, Status> {
+        let caller = caller::of(request.extensions()).map_err(tell)?;
+        // Keys and pins of others are none of a system's business.
+        let entitled = |id: &SystemId| match caller {
+            Caller::System(peer) => peer.system() == id,
+            Caller::Operator(_) => true,
+        };
+        let systems = self
+            .exchange
+            .systems()
+            .into_iter()
+            .filter(|system| entitled(&system.id));
+        let systems = systems.map(convert::system_record).collect();
+        Ok(Response::new(v1::ListSystemsResponse { systems }))
+    }
+
+    async fn add_system(
+        &self,
+        request: Request<v1::AddSystemRequest>,
+    ) -> Result<Response<v1::AddSystemResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let system = convert::new_system(request.into_inner());
+        let added = self.exchange.add_system(&operator, system).await;
+        answer(added.map(|(system, key)| v1::AddSystemResponse {
+            system: Some(convert::system_record(system)),
+            key: key.unwrap_or_default(),
+        }))
+    }
+
+    async fn add_system_key(
+        &self,
+        request: Request<v1::AddSystemKeyRequest>,
+    ) -> Result<Response<v1::AddSystemKeyResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::AddSystemKeyRequest { id } = request.into_inner();
+        let added = self.exchange.add_key(&operator, &id).await;
+        answer(added.map(|(key_id, key)| v1::AddSystemKeyResponse { key, key_id }))
+    }
+
+    async fn pin_certificate(
+        &self,
+        request: Request<v1::PinCertificateRequest>,
+    ) -> Result<Response<v1::PinCertificateResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::PinCertificateRequest { id, certificate } = request.into_inner();
+        let Certificate {
+            spki_sha256,
+            subject,
+        } = Certificate::read(&certificate).map_err(|error| {
+            let vi = "Không đọc được chứng thư: cần đúng một chứng thư dạng DER hoặc PEM.";
+            refused::argument("certificate", vi, error.to_string())
+        })?;
+        let pinned = self
+            .exchange
+            .pin(&operator, &id, spki_sha256, &subject)
+            .await;
+        answer(pinned.map(|()| v1::PinCertificateResponse {
+            spki_sha256: convert::hex(&spki_sha256),
+        }))
+    }
+
+    async fn revoke_system(
+        &self,
+        request: Request<v1::RevokeSystemRequest>,
+    ) -> Result<Response<v1::RevokeSystemResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::RevokeSystemRequest {
+            id,
+            key_id,
+            spki_sha256,
+        } = request.into_inner();
+        let what = convert::revoke(key_id, spki_sha256.as_deref()).map_err(tell)?;
+        let revoked = self.exchange.revoke(&operator, &id, what).await;
+        answer(revoked.map(|revoked| v1::RevokeSystemResponse {
+            keys: revoked.keys,
+            pins: revoked.pins,
+            streams_cut: revoked.streams_cut,
+        }))
+    }
+}

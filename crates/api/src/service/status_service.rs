@@ -1,0 +1,72 @@
+//! `StatusService`: processing statuses of documents.
+
+use exchange::{DocumentRef, Report, edxml_staff};
+use tonic::{Request, Response, Status};
+use tracing::Span;
+use tracing::field::display;
+
+use super::{Core, answer, tell};
+use crate::v1::status_service_server::StatusService;
+use crate::{caller, convert, refused, v1};
+
+#[tonic::async_trait]
+impl StatusService for Core {
+    async fn report(
+        &self,
+        request: Request<v1::ReportRequest>,
+    ) -> Result<Response<v1::Receipt>, Status> {
+        let peer = caller::system(request.extensions()).map_err(tell)?.clone();
+        let request = request.into_inner();
+        let staff = request.staff.unwrap_or_default();
+        let report = Report {
+            code: request.code,
+            document_id: request.document_id,
+            to: request.to,
+            from: request.from.filter(|from| !from.is_empty()),
+            reason: request.reason,
+            staff: edxml_staff::Staff {
+                department: staff.department,
+                name: staff.name,
+                mobile: staff.mobile,
+                email: staff.email,
+            },
+        };
+        let receipt = self.exchange.report(&peer, report).await.map_err(tell)?;
+        Span::current().record("package", display(receipt.package));
+        Ok(Response::new(convert::receipt(receipt)))
+    }
+
+    async fn matrix(
+        &self,
+        request: Request<v1::MatrixRequest>,
+    ) -> Result<Response<v1::MatrixResponse>, Status> {
+        let caller = caller::of(request.extensions()).map_err(tell)?.clone();
+        let v1::MatrixRequest {
+            sender,
+            document_id,
+            package_id,
+        } = request.into_inner();
+        let document = match (sender.as_str(), document_id.as_str(), package_id.as_str()) {
+            ("", "", package) if !package.is_empty() => {
+                DocumentRef::Package(convert::package_id(package).map_err(tell)?)
+            }
+            (of, id, "") if !of.is_empty() && !id.is_empty() => DocumentRef::Document {
+                sender,
+                document_id,
+            },
+            _ => {
+                return Err(refused::argument(
+                    "document_id",
+                    "Nêu sender và document_id, hoặc chỉ package_id.",
+                    "Name sender and document_id, or package_id alone.",
+                ));
+            }
+        };
+        answer(
+            self.exchange
+                .matrix(&caller, document)
+                .await
+                .map(convert::matrix),
+        )
+    }
+}
