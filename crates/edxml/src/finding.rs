@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::catalog::FindingCode;
+pub(crate) use crate::catalog::FindingCode;
 
 /// How bad a finding is for the axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
