@@ -46,7 +46,9 @@ where
         1 => Just(Step::Replace),
         1 => Just(Step::Purge),
     ];
+    // A message that never comes costs `NEVER` at each step of shrinking.
     let config = Config {
+        max_shrink_time: 30_000,
         cases: 200,
         failure_persistence: None,
         ..Config::default()
