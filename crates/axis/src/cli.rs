@@ -21,8 +21,38 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the whole story on real packages: an axis in a temporary folder
+    Demo(command::demo::Args),
     /// Run the axis
     Serve(command::serve::Args),
+    /// Check edXML files; needs no axis
+    Check(command::check::Args),
+    /// Push packages (as a system)
+    Send(command::send::Args),
+    /// Receive what waits (as a system)
+    Receive(command::receive::Args),
+    /// Report a processing status, or show those of a document
+    #[command(subcommand)]
+    Status(command::status::Command),
+    /// Tell the story of a package, a delivery or a document
+    Trace(command::trace::Args),
+    /// Search packages, or refused pushes
+    History(command::history::Args),
+    /// The agencies
+    #[command(subcommand)]
+    Registry(command::registry::Command),
+    /// The connected systems and their keys
+    #[command(subcommand)]
+    System(command::system::Command),
+    /// What waits, per agency
+    Queues(command::queues::Args),
+    /// Deliver again what was settled: after a receiver restored an old backup
+    Redeliver(command::redeliver::Args),
+    /// Check the journal: chain, records, payloads, anchors
+    Verify(command::verify::Args),
+    /// The index
+    #[command(subcommand)]
+    Index(command::index::Command),
     /// Make certificates
     #[command(subcommand)]
     Pki(command::pki::Command),
@@ -35,7 +65,20 @@ impl Cli {
     /// What the command could not do.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self.command {
+            Command::Demo(args) => Box::pin(command::demo::run(args)).await,
             Command::Serve(args) => Box::pin(command::serve::run(args)).await,
+            Command::Check(args) => command::check::run(&args),
+            Command::Send(args) => Box::pin(command::send::run(args)).await,
+            Command::Receive(args) => Box::pin(command::receive::run(args)).await,
+            Command::Status(command) => Box::pin(command::status::run(command)).await,
+            Command::Trace(args) => Box::pin(command::trace::run(args)).await,
+            Command::History(args) => Box::pin(command::history::run(args)).await,
+            Command::Registry(command) => Box::pin(command::registry::run(command)).await,
+            Command::System(command) => Box::pin(command::system::run(command)).await,
+            Command::Queues(args) => Box::pin(command::queues::run(args)).await,
+            Command::Redeliver(args) => Box::pin(command::redeliver::run(args)).await,
+            Command::Verify(args) => Box::pin(command::verify::run(args)).await,
+            Command::Index(command) => command::index::run(command),
             Command::Pki(command) => command::pki::run(command),
         }
     }

@@ -9,11 +9,17 @@
 mod cli;
 mod command;
 mod config;
+mod door;
 mod failure;
+mod inbox;
 mod log;
 mod output;
+mod refusal;
+mod shape;
 mod signals;
+mod story;
 mod watchdog;
+mod words;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,236 @@
+//! The two doors of an axis: as a system over the network, as its operator over the admin
+//! socket in the data folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use api::client::{Client, Credentials, Error, Options, Pem};
+
+use exchange::refusal::Name;
+
+use crate::failure::Failure;
+use crate::refusal;
+
+/// Where the data folder is looked for if nothing else is said.
+const DATA: &str = "axis-data";
+
+/// As a system.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "As a system")]
+pub(crate) struct SystemArgs {
+    /// The axis: http://HOST:PORT (loopback) or https://HOST:PORT
+    #[arg(long, env = "AXIS_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// The authority of the axis's certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The system's certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "cert_key")]
+    cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    cert_key: Option<PathBuf>,
+    /// The system's id
+    #[arg(long, env = "AXIS_SYSTEM", value_name = "ID")]
+    system: Option<String>,
+    /// The file with the system's key; without it the key is taken from AXIS_KEY
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// As the operator.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "As the operator")]
+pub(crate) struct OperatorArgs {
+    /// The data folder of the axis [default: ./axis-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Who does this, for the record [default: the login name, else the uid]
+    #[arg(long, value_name = "PERSON")]
+    by: Option<String>,
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Patience {
+    /// Seconds to wait for an answer; then exit code 3
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+}
+
+impl Patience {
+    /// As a duration.
+    pub(crate) const fn limit(self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// Either door: as a system if a server is named, else as the operator of the data folder.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EitherArgs {
+    #[command(flatten)]
+    system: SystemArgs,
+    #[command(flatten)]
+    operator: OperatorArgs,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+impl EitherArgs {
+    /// Connects: `--data` wins over `--server`, which wins over the default data folder.
+    ///
+    /// # Errors
+    /// Wrong arguments, or no axis there.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        if self.operator.data.is_none() && self.system.server.is_some() {
+            self.system.connect(self.patience).await
+        } else {
+            self.operator.connect(self.patience).await
+        }
+    }
+}
+
+impl SystemArgs {
+    /// Connects as the system.
+    ///
+    /// # Errors
+    /// Wrong arguments, a key or certificate that cannot be read, or no axis there.
+    pub(crate) async fn connect(&self, patience: Patience) -> Result<Client, Failure> {
+        let Some(server) = &self.server else {
+            return Err(Failure::usage(
+                "which axis? Give --server URL, or set AXIS_SERVER",
+            ));
+        };
+        let options = Options {
+            server: server.clone(),
+            credentials: self.credentials()?,
+            ca: self.ca.as_deref().map(pem).transpose()?,
+            timeout: Some(patience.limit()),
+        };
+        Client::connect(&options).await.map_err(Failure::from)
+    }
+
+    fn credentials(&self) -> Result<Credentials, Failure> {
+        if let (Some(cert), Some(key)) = (&self.cert, &self.cert_key) {
+            return Ok(Credentials::Certificate {
+                chain: pem(cert)?,
+                key: pem(key)?,
+            });
+        }
+        let Some(system) = &self.system else {
+            return Err(Failure::usage(
+                "who calls? Give --system ID with --key-file FILE (or AXIS_SYSTEM with AXIS_KEY), or --cert FILE with --cert-key FILE",
+            ));
+        };
+        let key = match &self.key_file {
+            Some(file) => fs::read_to_string(file)
+                .map_err(|error| Failure::file("read the key", file, &error))?,
+            None => std::env::var("AXIS_KEY").map_err(|_| {
+                Failure::usage(format!(
+                    "the key of system {system} is missing: give --key-file FILE, or set AXIS_KEY"
+                ))
+            })?,
+        };
+        Ok(Credentials::Key {
+            system: system.clone(),
+            key: key.trim().to_owned(),
+        })
+    }
+}
+
+impl OperatorArgs {
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new(DATA))
+    }
+
+    /// Connects to the daemon that runs on the data folder.
+    ///
+    /// # Errors
+    /// No daemon runs there.
+    pub(crate) async fn connect(&self, patience: Patience) -> Result<Client, Failure> {
+        self.connect_within(Some(patience.limit())).await.map_err(|error| match error {
+            error if error.is_unreachable() => {
+                let data = self.data().display();
+                Failure::Unreachable(format!("no axis runs on the data folder {data} ({error}). Start it: axis serve --data {data}"))
+            }
+            error => error.into(),
+        })
+    }
+
+    /// The same with a time limit of one's own, or none, and the error as it is.
+    ///
+    /// # Errors
+    /// As the client has them.
+    pub(crate) async fn connect_within(&self, limit: Option<Duration>) -> Result<Client, Error> {
+        let by = self.by.clone().unwrap_or_else(person);
+        Client::connect_admin(self.data(), &by, limit).await
+    }
+}
+
+fn pem(path: &Path) -> Result<Pem, Failure> {
+    let bytes = fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+    Ok(Pem {
+        name: path.to_owned(),
+        bytes,
+    })
+}
+
+/// Who sits at the keyboard: the login's name also under sudo, else what the environment says,
+/// else the uid.
+fn person() -> String {
+    let login = fs::read_to_string("/proc/self/loginuid")
+        .ok()
+        .and_then(|uid| {
+            let users = fs::read_to_string("/etc/passwd").ok()?;
+            name_of(uid.trim(), &users).map(str::to_owned)
+        });
+    let variable = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|value| !value.trim().is_empty())
+    };
+    login
+        .or_else(|| variable("LOGNAME"))
+        .or_else(|| variable("USER"))
+        .unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+}
+
+/// The name of a uid in the text of a passwd file.
+fn name_of<'a>(uid: &str, users: &'a str) -> Option<&'a str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then_some(name)
+    })
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            // It is starting or stopping: for a script, the same as one that is not there.
+            Error::Refused(refusal) if refusal.name == Name::NotServing.as_str() => {
+                Self::Unreachable(refusal::tell(&refusal))
+            }
+            Error::Refused(refusal) => Self::Refused(refusal::tell(&refusal)),
+            error if error.is_unreachable() => Self::Unreachable(format!(
+                "{error}. Does the axis run, and is the address right?"
+            )),
+            Error::Options { name, reason } => Self::Usage(format!("--{name}: {reason}")),
+            other => Self::refused(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_named_by_its_uid() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nlan:x:1001:1001::/home/lan:/bin/sh\nbroken\n";
+        assert_eq!(name_of("1001", users), Some("lan"));
+        assert_eq!(name_of("4294967295", users), None);
+    }
+}

@@ -1,0 +1,428 @@
+//! The objects that `--json` prints: stable, documented in `docs/cli.md`. What is absent is
+//! `null`; times are ISO 8601 with `+07:00`; hashes are hex.
+
+mod registry;
+
+use api::v1;
+use serde::Serialize;
+
+pub(crate) use registry::{Agency, System};
+
+use crate::words;
+
+/// A text that may be absent.
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The code of an agency, as written in the package if it came from one.
+pub(crate) fn code(agency: Option<&v1::Agency>) -> String {
+    agency.map_or_else(String::new, |agency| {
+        if agency.code.is_empty() {
+            &agency.main_code
+        } else {
+            &agency.code
+        }
+        .clone()
+    })
+}
+
+/// The registered name of an agency.
+pub(crate) fn name(agency: Option<&v1::Agency>) -> &str {
+    agency.map_or("", |agency| agency.name.as_str())
+}
+
+/// A finding in a package.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) code: String,
+    pub(crate) path: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    pub(crate) message: String,
+    pub(crate) message_en: String,
+}
+
+impl From<&v1::Finding> for Finding {
+    fn from(of: &v1::Finding) -> Self {
+        Self {
+            code: of.code.clone(),
+            path: of.path.clone(),
+            line: of.line,
+            column: of.column,
+            message: of.message.clone(),
+            message_en: of.message_en.clone(),
+        }
+    }
+}
+
+/// A receipt.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Receipt {
+    pub(crate) id: String,
+    pub(crate) kind: &'static str,
+    pub(crate) sha256: String,
+    pub(crate) size: u64,
+    pub(crate) accepted_at: String,
+    pub(crate) receivers: Vec<String>,
+    pub(crate) duplicate: bool,
+    pub(crate) warnings: Vec<Finding>,
+    pub(crate) anchor: String,
+    pub(crate) document: Option<String>,
+    pub(crate) deliveries: Vec<ReceiptDelivery>,
+    pub(crate) omitted: Vec<Omitted>,
+}
+
+/// One receiver's delivery in a receipt.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ReceiptDelivery {
+    pub(crate) id: String,
+    pub(crate) receiver: String,
+    pub(crate) receiver_name: Option<String>,
+    pub(crate) duplicate: bool,
+    pub(crate) package: String,
+}
+
+/// A receiver that `--accept-known` left out.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Omitted {
+    pub(crate) receiver: String,
+    pub(crate) reason: String,
+}
+
+impl From<&v1::Receipt> for Receipt {
+    fn from(of: &v1::Receipt) -> Self {
+        Self {
+            id: of.package_id.clone(),
+            kind: words::kind(of.kind()),
+            sha256: of.sha256.clone(),
+            size: of.size,
+            accepted_at: of.accepted_at.clone(),
+            receivers: of
+                .receivers
+                .iter()
+                .map(|receiver| code(receiver.agency.as_ref()))
+                .collect(),
+            duplicate: of.duplicate,
+            warnings: of.warnings.iter().map(Finding::from).collect(),
+            anchor: of.anchor.clone(),
+            document: of.document_id.clone(),
+            deliveries: of
+                .receivers
+                .iter()
+                .map(|receiver| ReceiptDelivery {
+                    id: receiver.delivery_id.clone(),
+                    receiver: code(receiver.agency.as_ref()),
+                    receiver_name: some(name(receiver.agency.as_ref())),
+                    duplicate: receiver.duplicate,
+                    package: receiver.package_id.clone(),
+                })
+                .collect(),
+            omitted: of
+                .omitted
+                .iter()
+                .map(|omitted| Omitted {
+                    receiver: omitted.code.clone(),
+                    reason: omitted.reason.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A package in a search or a trace.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Package {
+    pub(crate) id: String,
+    pub(crate) kind: &'static str,
+    pub(crate) sender: String,
+    pub(crate) sender_name: Option<String>,
+    pub(crate) accepted_at: String,
+    pub(crate) sha256: String,
+    pub(crate) size: u64,
+    pub(crate) document: Option<Document>,
+    pub(crate) status: Option<Status>,
+    pub(crate) deliveries: Vec<Delivery>,
+}
+
+/// What a document says of itself.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Document {
+    pub(crate) id: Option<String>,
+    pub(crate) business: u32,
+    pub(crate) number: String,
+    pub(crate) notation: String,
+    pub(crate) promulgation_date: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) type_name: Option<String>,
+    pub(crate) signer: Option<String>,
+    pub(crate) due_date: Option<String>,
+}
+
+/// What a status says.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Status {
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) document: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) made_by_axis: bool,
+}
+
+/// A delivery in a search or a trace.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Delivery {
+    pub(crate) id: String,
+    pub(crate) receiver: String,
+    pub(crate) receiver_name: Option<String>,
+    pub(crate) state: &'static str,
+    pub(crate) round: u32,
+    pub(crate) changed_at: Option<String>,
+    pub(crate) status: Option<String>,
+}
+
+impl From<&v1::PackageSummary> for Package {
+    fn from(of: &v1::PackageSummary) -> Self {
+        Self {
+            id: of.package_id.clone(),
+            kind: words::kind(of.kind()),
+            sender: code(of.sender.as_ref()),
+            sender_name: some(name(of.sender.as_ref())),
+            accepted_at: of.accepted_at.clone(),
+            sha256: of.sha256.clone(),
+            size: of.size,
+            document: of.document.as_ref().map(|document| Document {
+                id: document.document_id.clone(),
+                business: document.business,
+                number: document.number.clone(),
+                notation: document.notation.clone(),
+                promulgation_date: some(&document.promulgation_date),
+                subject: some(&document.subject),
+                type_name: some(&document.type_name),
+                signer: some(&document.signer),
+                due_date: some(&document.due_date),
+            }),
+            status: of.status.as_ref().map(|status| Status {
+                code: status.code.clone(),
+                label: status.label.clone(),
+                document: some(&status.document_id),
+                description: some(&status.description),
+                made_by_axis: status.made_by_axis,
+            }),
+            deliveries: of
+                .deliveries
+                .iter()
+                .map(|delivery| Delivery {
+                    id: delivery.delivery_id.clone(),
+                    receiver: code(delivery.receiver.as_ref()),
+                    receiver_name: some(name(delivery.receiver.as_ref())),
+                    state: words::state(delivery.state()),
+                    round: delivery.round,
+                    changed_at: some(&delivery.changed_at),
+                    status: some(&delivery.status),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A refused push.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RefusedPush {
+    pub(crate) at: String,
+    pub(crate) system: String,
+    pub(crate) code: String,
+    pub(crate) sender: Option<String>,
+    pub(crate) sha256: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) path: Option<String>,
+    pub(crate) count: u32,
+}
+
+impl From<&v1::RefusalSummary> for RefusedPush {
+    fn from(of: &v1::RefusalSummary) -> Self {
+        Self {
+            at: of.at.clone(),
+            system: of.system.clone(),
+            code: of.code.clone(),
+            sender: some(&of.sender_code),
+            sha256: some(&of.sha256),
+            size: of.size,
+            path: some(&of.path),
+            count: of.count,
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Event {
+    pub(crate) at: String,
+    pub(crate) kind: String,
+    pub(crate) package: String,
+    pub(crate) delivery: Option<String>,
+    pub(crate) agency: Option<String>,
+    pub(crate) actor: String,
+    pub(crate) via: Option<String>,
+    pub(crate) detail: String,
+    pub(crate) detail_en: String,
+    pub(crate) sha256: Option<String>,
+    pub(crate) round: u32,
+    pub(crate) anchor: Option<String>,
+}
+
+/// A story.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Trace {
+    pub(crate) id: String,
+    pub(crate) packages: Vec<Package>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Trace {
+    /// The story that was asked for by `id`.
+    pub(crate) fn of(id: &str, trace: &v1::TraceResponse) -> Self {
+        Self {
+            id: id.to_owned(),
+            packages: trace.packages.iter().map(Package::from).collect(),
+            events: trace
+                .events
+                .iter()
+                .map(|event| Event {
+                    at: event.at.clone(),
+                    kind: event.kind.clone(),
+                    package: event.package_id.clone(),
+                    delivery: some(&event.delivery_id),
+                    agency: event.agency.as_ref().map(|agency| code(Some(agency))),
+                    actor: event.actor.clone(),
+                    via: some(&event.via),
+                    detail: event.detail.clone(),
+                    detail_en: event.detail_en.clone(),
+                    sha256: some(&event.sha256),
+                    round: event.round,
+                    anchor: some(&event.anchor),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// What waits for one agency.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Queue {
+    pub(crate) agency: String,
+    pub(crate) name: Option<String>,
+    pub(crate) systems: Vec<String>,
+    pub(crate) pending: u64,
+    pub(crate) fetched: u64,
+    pub(crate) held: u64,
+    pub(crate) dead: u64,
+    pub(crate) lanes: Lanes,
+    pub(crate) oldest_at: Option<String>,
+    pub(crate) streams: u32,
+    pub(crate) last_fetch_at: Option<String>,
+}
+
+/// Pending and fetched deliveries by lane.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Lanes {
+    pub(crate) flash: u64,
+    pub(crate) urgent: u64,
+    pub(crate) status: u64,
+    pub(crate) routine: u64,
+}
+
+impl From<&v1::AgencyQueue> for Queue {
+    fn from(of: &v1::AgencyQueue) -> Self {
+        let mut lanes = Lanes::default();
+        for lane in &of.lanes {
+            match lane.lane() {
+                v1::Lane::Flash => lanes.flash += lane.depth,
+                v1::Lane::Urgent => lanes.urgent += lane.depth,
+                v1::Lane::Status => lanes.status += lane.depth,
+                v1::Lane::Routine | v1::Lane::Unspecified => lanes.routine += lane.depth,
+            }
+        }
+        Self {
+            agency: code(of.agency.as_ref()),
+            name: some(name(of.agency.as_ref())),
+            systems: of.systems.clone(),
+            pending: of.pending,
+            fetched: of.fetched,
+            held: of.held,
+            dead: of.dead,
+            lanes,
+            oldest_at: some(&of.oldest_at),
+            streams: of.streams,
+            last_fetch_at: some(&of.last_fetch_at),
+        }
+    }
+}
+
+/// The statuses of a document, one cell a receiver.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Matrix {
+    pub(crate) document: String,
+    pub(crate) sender: String,
+    pub(crate) sender_name: Option<String>,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// One receiver's cell.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Cell {
+    pub(crate) receiver: String,
+    pub(crate) receiver_name: Option<String>,
+    pub(crate) delivery: String,
+    pub(crate) state: &'static str,
+    pub(crate) round: u32,
+    pub(crate) status: Option<String>,
+    pub(crate) status_label: Option<String>,
+    pub(crate) events: Vec<StatusEvent>,
+}
+
+/// One status that came.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StatusEvent {
+    pub(crate) package: String,
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) at: String,
+    pub(crate) description: Option<String>,
+    pub(crate) made_by_axis: bool,
+}
+
+impl From<&v1::MatrixResponse> for Matrix {
+    fn from(of: &v1::MatrixResponse) -> Self {
+        Self {
+            document: of.document_id.clone(),
+            sender: code(of.sender.as_ref()),
+            sender_name: some(name(of.sender.as_ref())),
+            cells: of
+                .cells
+                .iter()
+                .map(|cell| Cell {
+                    receiver: code(cell.receiver.as_ref()),
+                    receiver_name: some(name(cell.receiver.as_ref())),
+                    delivery: cell.delivery_id.clone(),
+                    state: words::state(cell.delivery_state()),
+                    round: cell.round,
+                    status: some(&cell.status),
+                    status_label: some(&cell.status_label),
+                    events: cell
+                        .events
+                        .iter()
+                        .map(|event| StatusEvent {
+                            package: event.package_id.clone(),
+                            code: event.code.clone(),
+                            label: event.label.clone(),
+                            at: event.at.clone(),
+                            description: some(&event.description),
+                            made_by_axis: event.made_by_axis,
+                        })
+                        .collect(),
+                })
+                .collect(),
+        }
+    }
+}
