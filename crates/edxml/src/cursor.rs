@@ -280,9 +280,10 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             return self.stop_here(FindingCode::NotWellFormed, &detail);
         }
         let depth = self.frames.len() + 1;
-        if let Err(token) = self.attributes(tag.attributes_raw(), tag, depth) {
-            return token;
-        }
+        let prefixed = match self.attributes(tag.attributes_raw(), tag, depth) {
+            Ok(prefixed) => prefixed,
+            Err(token) => return token,
+        };
         let at = self.source().token_mark();
         let index = self.count(name);
         let label = if name == Name::Unknown {
@@ -325,6 +326,9 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 self.tell(FindingCode::DuplicateElement, local);
             }
             self.check_space(space, prefix);
+            if prefixed {
+                self.check_attribute_prefixes(tag);
+            }
             self.check_spelling(name, spelling, parent);
         }
         Token::Open(name)
@@ -357,9 +361,10 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         self.namespaces.leave(depth);
     }
 
-    fn attributes(&mut self, raw: &str, tag: &BytesStart<'_>, depth: usize) -> Result<(), Token> {
+    /// Checks the attributes and takes over declarations; whether any other has a prefix.
+    fn attributes(&mut self, raw: &str, tag: &BytesStart<'_>, depth: usize) -> Result<bool, Token> {
         if raw.trim_ascii().is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(odd) = illegal(raw.as_bytes()) {
             return Err(self.stop_here(FindingCode::IllegalCharacter, &name_of(odd)));
@@ -405,19 +410,21 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 None => {}
             }
         }
-        if prefixed && !self.quiet {
-            // Only now are all declarations of the tag known.
-            for attribute in tag.attributes().with_checks(false).flatten() {
-                let key: &str = attribute.key.as_ref();
-                if let Some((prefix, _)) = key.split_once(':')
-                    && prefix != "xmlns"
-                    && self.namespaces.space(prefix) == Space::Unbound
-                {
-                    self.tell_unbound(prefix);
-                }
+        Ok(prefixed)
+    }
+
+    /// Tells the prefixes of attributes that are not declared. Only when the tag has been read
+    /// whole are all its declarations known.
+    fn check_attribute_prefixes(&mut self, tag: &BytesStart<'_>) {
+        for attribute in tag.attributes().with_checks(false).flatten() {
+            let key: &str = attribute.key.as_ref();
+            if let Some((prefix, _)) = key.split_once(':')
+                && prefix != "xmlns"
+                && self.namespaces.space(prefix) == Space::Unbound
+            {
+                self.tell_unbound(prefix);
             }
         }
-        Ok(())
     }
 
     fn characters(&mut self, text: &str) -> Token {
@@ -437,12 +444,16 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             }
             self.text.push_str(rest);
         }
+        if self.frames.is_empty() && !text.trim_ascii().is_empty() {
+            return self.stop_here(FindingCode::NotWellFormed, "text outside the root element");
+        }
+        self.text_token()
+    }
+
+    fn text_token(&mut self) -> Token {
         if self.text.len() > self.limits.text_length {
             let most = self.limits.text_length.to_string();
             return self.stop_here(FindingCode::TextTooLong, &most);
-        }
-        if self.frames.is_empty() && !text.trim_ascii().is_empty() {
-            return self.stop_here(FindingCode::NotWellFormed, "text outside the root element");
         }
         Token::Text
     }
@@ -471,7 +482,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             },
         };
         self.text.push(character);
-        Token::Text
+        self.text_token()
     }
 
     fn aside(&mut self, text: &str) -> Token {

@@ -1,0 +1,117 @@
+//! How fast packages are read, beside the plainest thing that could be done with the same bytes,
+//! in one alternated run: `cargo bench -p edxml`.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use edxml::{Date, Limits, Organ, read, write};
+use quick_xml::events::Event;
+use sha2::{Digest, Sha256};
+
+const ROUNDS: usize = 15;
+
+fn main() {
+    let header = package(0);
+    println!("header of {} bytes", header.len());
+    compare(
+        400,
+        ("bare quick-xml", &mut || bare(&header)),
+        ("edxml::read", &mut || accepted(&header)),
+        header.len(),
+    );
+    for mib in [1, 20] {
+        let whole = package(mib << 20);
+        println!("package of {mib} MiB, content checked");
+        compare(
+            if mib == 1 { 10 } else { 1 },
+            ("SHA-256", &mut || {
+                black_box(Sha256::digest(&whole));
+            }),
+            ("edxml::read", &mut || accepted(&whole)),
+            whole.len(),
+        );
+    }
+}
+
+/// A document with a full header and one attachment of random bytes.
+fn package(size: usize) -> Vec<u8> {
+    let organ = |id: &str| {
+        let mut organ = Organ::new(id, Some("UBND xã Hòa Tiến - UBND huyện Hòa Vang"));
+        organ.in_charge = Some("UBND huyện Hòa Vang - Thành phố Đà Nẵng".to_owned());
+        organ.address = Some("Số 1 Hoàng Hoa Thám, Quận Ba Đình, Hà Nội".to_owned());
+        organ.email = Some("vpcp@gov.vn".to_owned());
+        organ.telephone = Some("(84-4) 3821 5137".to_owned());
+        organ.fax = Some("048989898789".to_owned());
+        organ.website = Some("vpcp.vn".to_owned());
+        organ
+    };
+    let Some(date) = Date::new(2026, 3, 2) else {
+        return Vec::new();
+    };
+    let to = vec![
+        organ("000.00.13.H47"),
+        organ("000.00.14.H47"),
+        organ("000.00.15.H47"),
+    ];
+    let mut draft = write::DocumentDraft::new(organ("000.00.12.H47"), to, "12", "SNV-VP", date);
+    let subject = "V/v kết nối, liên thông phần mềm quản lý văn bản";
+    draft.document.subject = Some(subject.to_owned());
+    draft.document.content = Some(subject.to_owned());
+    draft.document.document_id = Some("000.00.12.H47,2026,12".to_owned());
+    draft.document.signer.full_name = Some("Nguyễn Văn A".to_owned());
+    if size > 0 {
+        let mut state = 1u64;
+        let bytes = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state.to_be_bytes()[0]
+        });
+        draft.attach("a.pdf", "application/pdf", bytes.take(size).collect());
+    }
+    write::document(&draft)
+}
+
+fn bare(bytes: &[u8]) {
+    let mut reader = quick_xml::Reader::from_reader(bytes);
+    let mut buffer = Vec::new();
+    while !matches!(
+        black_box(reader.read_event_into(&mut buffer)),
+        Ok(Event::Eof) | Err(_)
+    ) {
+        buffer.clear();
+    }
+}
+
+fn accepted(bytes: &[u8]) {
+    let reading = read(black_box(bytes), &Limits::default());
+    assert!(reading.refusal().is_none(), "{:?}", reading.findings);
+    black_box(reading);
+}
+
+/// Runs both in turn and prints medians and their ratio.
+fn compare(
+    times: u32,
+    (base_name, base): (&str, &mut dyn FnMut()),
+    (name, run): (&str, &mut dyn FnMut()),
+    bytes: usize,
+) {
+    let mut spent = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for (list, run) in spent.iter_mut().zip([&mut *base, &mut *run]) {
+            let start = Instant::now();
+            for _ in 0..times {
+                run();
+            }
+            list.push(start.elapsed() / times);
+        }
+    }
+    let [base, own] = spent.map(|mut list| {
+        list.sort_unstable();
+        list[list.len() / 2]
+    });
+    let rate = |d: Duration| bytes as f64 / d.as_secs_f64() / 1e6;
+    println!("  {base_name:<16} {base:>12.2?}  {:>8.0} MB/s", rate(base));
+    println!("  {name:<16} {own:>12.2?}  {:>8.0} MB/s", rate(own));
+    println!("  time ratio {:.2}", own.as_secs_f64() / base.as_secs_f64());
+}
