@@ -138,3 +138,52 @@ pub(crate) fn operator_of(extensions: &Extensions) -> Result<&Operator, Refusal>
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::metadata::BinaryMetadataValue;
+
+    fn by(bytes: &[u8]) -> MetadataMap {
+        let mut metadata = MetadataMap::new();
+        metadata.insert_bin(BY, BinaryMetadataValue::from_bytes(bytes));
+        metadata
+    }
+
+    #[test]
+    fn the_admin_socket_is_for_root_and_the_axis_own_account() {
+        let own = rustix::process::geteuid().as_raw();
+        for uid in [0, own] {
+            let known = operator(uid, &by("Nguyễn Văn A".as_bytes())).unwrap();
+            assert_eq!((known.uid, known.person.as_str()), (uid, "Nguyễn Văn A"));
+        }
+        let stranger = operator(own + 1, &MetadataMap::new()).unwrap_err();
+        assert_eq!(stranger.name, Name::PermissionDenied);
+        assert_eq!(operator(own, &MetadataMap::new()).unwrap().person, "");
+    }
+
+    #[test]
+    fn a_persons_name_is_text_of_bounded_length() {
+        let own = rustix::process::geteuid().as_raw();
+        for bad in [&[0xff, 0xfe][..], "a\nb".as_bytes(), &[b'x'; PERSON + 1]] {
+            let refused = operator(own, &by(bad)).unwrap_err();
+            assert_eq!(refused.name, Name::BadArgument);
+            assert_eq!(refused.details[0].path, BY);
+        }
+    }
+
+    #[test]
+    fn an_operator_is_no_system_and_nobody_is_nobody() {
+        let mut extensions = Extensions::new();
+        assert_eq!(of(&extensions).unwrap_err().name, Name::Unauthenticated);
+        extensions.insert(Caller::Operator(Operator {
+            uid: 0,
+            person: String::new(),
+        }));
+        assert!(operator_of(&extensions).is_ok());
+        assert_eq!(
+            system(&extensions).unwrap_err().name,
+            Name::PermissionDenied
+        );
+    }
+}

@@ -3,6 +3,8 @@
 mod body;
 pub(crate) mod call;
 mod connection;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 
 use std::io;
