@@ -27,15 +27,18 @@ pub(crate) struct Saved {
 const MAGIC: &[u8; 8] = b"AXISCKP1";
 
 /// Writes the checkpoint: temporary, sync, rename.
-pub(crate) fn write(
-    disk: &dyn Disk,
-    root: &Path,
+pub(crate) fn write(disk: &dyn Disk, root: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    durable::write_file(disk, &root.join("checkpoint"), bytes)
+}
+
+/// The bytes of a checkpoint.
+pub(crate) fn encode(
     at: Anchor,
     open: &Open,
     registry: &Registry,
     last_package: Option<PackageId>,
     now: Ms,
-) -> std::io::Result<()> {
+) -> Vec<u8> {
     let mut message = Checkpoint {
         fold_version: FOLD_VERSION,
         position: at.position,
@@ -63,7 +66,7 @@ pub(crate) fn write(
     bytes.extend(MAGIC);
     bytes.extend(crc32c::crc32c(&body).to_le_bytes());
     bytes.extend(body);
-    durable::write_file(disk, &root.join("checkpoint"), &bytes)
+    bytes
 }
 
 /// Reads the checkpoint; a bad one, or one of another fold, is ignored.

@@ -1,6 +1,5 @@
 //! What the exchange may ask of the ledger, and the answers.
 
-use bytes::Bytes;
 use prost::Message as _;
 
 use crate::event::{Actor, DeliveryState, PackageAccepted};
@@ -10,7 +9,7 @@ use crate::time::Ms;
 use journal::{Anchor, Payload};
 
 /// A command; its preconditions are checked against everything appended before it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Command {
     /// Accept a package.
@@ -57,26 +56,39 @@ impl Command {
 impl Command {
     /// About how many bytes its record takes; more rather than less.
     pub(crate) fn weight(&self) -> u64 {
-        const RECORD: u64 = 4 << 10;
-        const FACT: u64 = 2 << 10;
-        match self {
+        // Heads, and what a decision adds of itself: ids, numbers, a matched status.
+        const RECORD: u64 = 1 << 10;
+        let encoded: usize = match self {
             Self::Accept(accept) => {
                 let inline = match &accept.payload {
                     Payload::Inline { bytes, .. } => bytes.len(),
                     _ => 0,
                 };
-                let texts = accept.package.encoded_len();
+                let package = &accept.package;
                 let own: usize = accept.own_15.iter().map(|(_, own)| own.encoded_len()).sum();
-                RECORD + (inline + 2 * texts + 2 * own) as u64
+                let actor = package.actor.as_ref().map_or(0, Actor::encoded_len);
+                // A recall changes a delivery of each receiver.
+                let changed = package.receivers.len() * (160 + actor);
+                inline + package.encoded_len() + own + changed
             }
-            Self::Register { facts, .. } => RECORD + FACT * facts.len() as u64,
-            Self::Change(_) | Self::Note(_) | Self::RemovePayload { .. } => RECORD,
-        }
+            Self::Register { facts, .. } => {
+                facts.iter().map(|fact| fact.encode().encoded_len()).sum()
+            }
+            Self::Change(change) => {
+                let own_01 = change.own_01.as_ref().map_or(0, |own| own.encoded_len());
+                change.actor.encoded_len() + change.reason.len() + own_01
+            }
+            Self::Note(fact) => fact.encode().encoded_len(),
+            Self::RemovePayload {
+                actor, decision, ..
+            } => actor.encoded_len() + decision.len(),
+        };
+        RECORD + encoded as u64
     }
 }
 
 /// A package to accept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Accept {
     /// Its facts, with all receivers, resolved and distinct.
     pub package: PackageAccepted,
@@ -106,7 +118,7 @@ impl Accept {
 }
 
 /// A change of a delivery's state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChangeDelivery {
     /// Which delivery.
     pub delivery: DeliveryId,
@@ -152,7 +164,9 @@ pub struct Accepted {
     pub package: PackageId,
     /// The record's place in the journal; `None` if the push brought nothing new.
     pub anchor: Option<Anchor>,
-    /// Each receiver that has a delivery by this push or had one before.
+    /// Each receiver that has a delivery by this push or had one before; of a receiver's own
+    /// 01 behind the axis's, which is recorded and not delivered again, the one that has
+    /// that 01.
     pub receivers: Vec<Reached>,
     /// Receivers of a recall that have no delivery of the document: they get nothing.
     pub without: Vec<AgencyId>,
@@ -213,6 +227,9 @@ pub enum Conflict {
     /// The delivery's document was recalled.
     #[error("the document was recalled")]
     Recalled,
+    /// The package has no payload of its own that could leave.
+    #[error("the package has no payload of its own")]
+    NoPayload,
     /// The registry changed meanwhile: read it again.
     #[error("the registry has changed meanwhile")]
     RegistryChanged,
@@ -240,10 +257,4 @@ pub enum CommitError {
     /// The ledger is closed.
     #[error("the ledger is closed")]
     Closed,
-}
-
-/// Bytes of a package the axis made itself.
-#[must_use]
-pub fn made_bytes(package: &PackageAccepted) -> Option<Bytes> {
-    (!package.made.is_empty()).then(|| package.made.clone())
 }

@@ -5,7 +5,8 @@
 
 use crate::command::{Accept, Accepted, ChangeDelivery, Conflict, Reached};
 use crate::event::{
-    Actor, DeliveryChanged, DeliveryState, PackageAccepted, ReceiversAdded, StatusMatched,
+    Actor, DeliveryChanged, DeliveryState, PackageAccepted, PackageKind, Receiver, ReceiversAdded,
+    StatusMatched,
 };
 use crate::fact::{Change, Fact, Step, step};
 use crate::fold::document_of;
@@ -65,28 +66,25 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
             duplicate: true,
         });
     }
-    if first.is_none()
-        && let Some(holder) = view.scan(&rows::holders(key)).into_iter().next()
-        && let Ok(holder) = <HolderRow as prost::Message>::decode(holder.1.as_slice())
-    {
-        // Only new receivers, of a document that others have. Other bytes are no conflict
-        // here: the key holds the receiver.
-        let held = package_id(&holder.package)?;
-        let same_bytes = holder.sha256 == package.sha256;
-        if same_bytes || holder.essence == package.essence_sha256 {
-            first = Some((held, same_bytes));
-        }
+    if !fresh.is_empty() && !first.is_some_and(|(_, same_bytes)| same_bytes) {
+        // Others than those named may have the document too. Other bytes there are no
+        // conflict: the key holds the receiver.
+        first = like_it(view, key, &package).or(first);
     }
-    let Some((first, same_bytes)) = first else {
+    // New receivers cannot be given bytes that have left.
+    let same_bytes = first.is_some_and(|(held, same_bytes)| {
+        same_bytes
+            && !read::<PackageRow>(view, &rows::package(held)).is_some_and(|row| row.removed)
+    });
+    let matched = matched_by(view, key, &package, &fresh);
+    let Some((first, _)) = first else {
         reached.extend(fresh.iter().map(|receiver| Reached {
             receiver: AgencyId(receiver.agency),
             package: id,
             duplicate: false,
         }));
         package.receivers = fresh;
-        let matched = matched_by(view, key, &package);
-        let mut facts = vec![Fact::PackageAccepted(Box::new(package))];
-        facts.extend(matched);
+        let facts = before(Fact::PackageAccepted(Box::new(package)), matched);
         return Ok(accepted(facts, id, reached));
     };
     if fresh.is_empty() {
@@ -111,11 +109,8 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
             day: package.day,
             like: Some(like),
         };
-        return Ok(accepted(
-            vec![Fact::ReceiversAdded(Box::new(added))],
-            first,
-            reached,
-        ));
+        let facts = before(Fact::ReceiversAdded(Box::new(added)), matched);
+        return Ok(accepted(facts, first, reached));
     }
     package.follows = first.as_bytes().to_vec().into();
     package.duplicates = reached.iter().map(|reached| reached.receiver.0).collect();
@@ -125,30 +120,55 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
         duplicate: false,
     }));
     package.receivers = fresh;
-    Ok(accepted(
-        vec![Fact::PackageAccepted(Box::new(package))],
-        id,
-        reached,
-    ))
+    let facts = before(Fact::PackageAccepted(Box::new(package)), matched);
+    Ok(accepted(facts, id, reached))
 }
 
-/// Statuses that came before this document, now matched to their cells.
-fn matched_by(view: &dyn View, key: DocumentKey, package: &PackageAccepted) -> Vec<Fact> {
-    let prefix = rows::unmatched(key.hash);
-    if !view.any(&prefix) {
-        return Vec::new();
+fn before(first: Fact, mut rest: Vec<Fact>) -> Vec<Fact> {
+    rest.insert(0, first);
+    rest
+}
+
+/// The package that brought this document to somebody with the same bytes, or else with
+/// bytes that differ only outside its essence; and which of the two.
+fn like_it(
+    view: &dyn View,
+    key: DocumentKey,
+    package: &PackageAccepted,
+) -> Option<(PackageId, bool)> {
+    let mut like = None;
+    for (_, value) in view.scan(&rows::holders(key)) {
+        let Ok(holder) = <HolderRow as prost::Message>::decode(value.as_slice()) else {
+            continue;
+        };
+        let held = PackageId::from_slice(&holder.package)?;
+        if holder.sha256 == package.sha256 {
+            return Some((held, true));
+        }
+        if holder.essence == package.essence_sha256 {
+            like.get_or_insert((held, false));
+        }
     }
+    like
+}
+
+/// Statuses that new receivers of this document sent before it came, now matched to their
+/// cells.
+fn matched_by(
+    view: &dyn View,
+    key: DocumentKey,
+    package: &PackageAccepted,
+    fresh: &[Receiver],
+) -> Vec<Fact> {
     let Some(facts) = &package.document else {
         return Vec::new();
     };
+    let prefix = rows::unmatched(key.hash);
     view.scan(&prefix)
         .into_iter()
         .filter_map(|(_, value)| {
             let waiting: rows::UnmatchedRow = prost::Message::decode(value.as_slice()).ok()?;
-            let is_receiver = package
-                .receivers
-                .iter()
-                .any(|receiver| receiver.agency == waiting.from);
+            let is_receiver = fresh.iter().any(|receiver| receiver.agency == waiting.from);
             (waiting.document_sender == package.sender && is_receiver).then(|| {
                 Fact::StatusMatched(StatusMatched {
                     package: waiting.package.into(),
@@ -186,10 +206,9 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
             });
         }
     }
-    let Some(target) = targets.first() else {
+    if targets.is_empty() {
         return Err(Conflict::UnknownDocument { key: String::new() });
-    };
-    let target = DocumentKey::of(sender, target);
+    }
     let mut facts = Vec::new();
     let mut reached = Vec::new();
     let mut without = Vec::new();
@@ -206,16 +225,30 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
             });
             continue;
         }
+        if !is_recall
+            && let Some(holder) = read::<HolderRow>(view, &rows::holder(key, to))
+            && !holder.recalled_by.is_empty()
+        {
+            let by = package_id(&holder.recalled_by)?;
+            return Err(Conflict::DocumentRecalled { receiver: to, by });
+        }
         if is_recall {
-            let Some(holder) = read::<HolderRow>(view, &rows::holder(target, to)) else {
+            let mut copies = Vec::with_capacity(targets.len());
+            for target in &targets {
+                let document = DocumentKey::of(sender, target);
+                if let Some(holder) = read::<HolderRow>(view, &rows::holder(document, to)) {
+                    let answer = own_15_for(&own_15, to, (targets.len() > 1).then_some(target));
+                    copies.push(recall_copy(view, document, &holder, to, &package, answer)?);
+                }
+            }
+            if copies.is_empty() {
                 without.push(to);
                 continue;
-            };
-            let recalled = recall_copy(view, &holder, to, &package, &own_15)?;
-            if recalled.unserved {
+            }
+            if copies.iter().all(|copy| copy.unserved) {
                 receiver.state = DeliveryState::Recalled.into();
             }
-            facts.extend(recalled.facts);
+            facts.extend(copies.into_iter().flat_map(|copy| copy.facts));
         }
         reached.push(Reached {
             receiver: to,
@@ -234,71 +267,113 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
         decision.answer.without = without;
         return Ok(decision);
     }
+    let matched = if is_recall {
+        Vec::new()
+    } else {
+        matched_by(view, key, &package, &fresh)
+    };
+    facts.extend(matched);
     package.receivers = fresh;
-    facts.insert(0, Fact::PackageAccepted(Box::new(package)));
+    let facts = before(Fact::PackageAccepted(Box::new(package)), facts);
     let mut decision = accepted(facts, id, reached);
     decision.answer.without = without;
     Ok(decision)
 }
 
+/// The 15 that the axis made for a receiver; of several for one receiver, the one that names
+/// `target`.
+fn own_15_for<'a>(
+    own_15: &'a [(AgencyId, PackageAccepted)],
+    receiver: AgencyId,
+    target: Option<&String>,
+) -> Option<&'a PackageAccepted> {
+    let names = |answer: &PackageAccepted, target: &String| {
+        let named = answer.status.as_ref().map(|facts| &facts.document_key);
+        named == Some(target)
+    };
+    own_15
+        .iter()
+        .filter(|(agency, _)| *agency == receiver)
+        .map(|(_, answer)| answer)
+        .find(|answer| target.is_none_or(|target| names(answer, target)))
+}
+
 struct RecalledCopy {
-    /// The receiver has not fetched: it never hears of the document nor of the recall.
+    /// The receiver has never had the content: it hears neither of the document nor of the
+    /// recall.
     unserved: bool,
     facts: Vec<Fact>,
 }
 
+/// Takes a document's deliveries back from one receiver: the one that brought it, and those
+/// of updates under the same key.
 fn recall_copy(
     view: &dyn View,
+    document: DocumentKey,
     holder: &HolderRow,
     receiver: AgencyId,
     cause: &PackageAccepted,
-    own_15: &[(AgencyId, PackageAccepted)],
+    answer: Option<&PackageAccepted>,
 ) -> Result<RecalledCopy, Conflict> {
-    let delivery = DeliveryId::of(package_id(&holder.package)?, receiver);
-    let Some(row) = read::<DeliveryRow>(view, &rows::delivery(delivery)) else {
-        return Err(Conflict::NotFound);
-    };
-    let never_fetched = row.round == 1
-        && matches!(
-            row.state(),
-            DeliveryState::Held
-                | DeliveryState::Pending
-                | DeliveryState::Dead
-                | DeliveryState::Recalled
-        );
-    let mut facts = Vec::new();
-    let stops = matches!(
-        row.state(),
-        DeliveryState::Held | DeliveryState::Pending | DeliveryState::Dead
-    );
-    if stops && let Step::To(to) = step(row.state(), Change::Recalled) {
-        facts.push(Fact::Delivery(
-            Change::Recalled,
-            Box::new(DeliveryChanged {
-                delivery: delivery.as_bytes().to_vec().into(),
-                package: row.package.clone().into(),
-                receiver: receiver.0,
-                round: row.round,
-                at_ms: cause.accepted_at_ms,
-                actor: cause.actor.clone(),
-                from: row.state,
-                to: to.into(),
-                day: cause.day,
-                cause: cause.id.clone(),
-                ..DeliveryChanged::default()
-            }),
-        ));
+    let mut packages = vec![package_id(&holder.package)?];
+    for (_, value) in view.scan(&rows::repeats(document, receiver)) {
+        let names = <NamesPackageRow as prost::Message>::decode(value.as_slice());
+        if let Ok(names) = names
+            && let Some(id) = PackageId::from_slice(&names.package)
+            && !packages.contains(&id)
+        {
+            packages.push(id);
+        }
     }
-    if never_fetched
-        && row.state() != DeliveryState::Recalled
-        && let Some((_, answer)) = own_15.iter().find(|(agency, _)| *agency == receiver)
-    {
+    let mut facts = Vec::new();
+    let mut unserved = true;
+    for package in packages {
+        let id = DeliveryId::of(package, receiver);
+        let Some(row) = read::<DeliveryRow>(view, &rows::delivery(id)) else {
+            return Err(Conflict::NotFound);
+        };
+        if row.business == 1 {
+            continue;
+        }
+        unserved &= !row.fetched
+            && !matches!(
+                row.state(),
+                DeliveryState::Forwarding | DeliveryState::Forwarded
+            );
+        let stops = matches!(
+            row.state(),
+            DeliveryState::Held | DeliveryState::Pending | DeliveryState::Dead
+        );
+        if stops && let Step::To(to) = step(row.state(), Change::Recalled) {
+            facts.push(recalled(id, &row, to, cause));
+        }
+    }
+    if unserved && let Some(answer) = answer {
         facts.push(Fact::PackageAccepted(Box::new(answer.clone())));
     }
-    Ok(RecalledCopy {
-        unserved: never_fetched,
-        facts,
-    })
+    Ok(RecalledCopy { unserved, facts })
+}
+
+fn recalled(
+    delivery: DeliveryId,
+    row: &DeliveryRow,
+    to: DeliveryState,
+    cause: &PackageAccepted,
+) -> Fact {
+    let changed = DeliveryChanged {
+        delivery: delivery.as_bytes().to_vec().into(),
+        package: row.package.clone().into(),
+        receiver: row.receiver,
+        round: row.round,
+        at_ms: cause.accepted_at_ms,
+        actor: cause.actor.clone(),
+        from: row.state,
+        to: to.into(),
+        day: cause.day,
+        cause: cause.id.clone(),
+        ..DeliveryChanged::default()
+    };
+    Fact::Delivery(Change::Recalled, Box::new(changed))
 }
 
 fn status(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflict> {
@@ -353,7 +428,8 @@ fn status(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflic
     let mut more = Vec::new();
     if let Some(holder) = &holder {
         if is_recall {
-            let recalled = recall_copy(view, holder, to, &package, &own_15)?;
+            let answer = own_15_for(&own_15, to, None);
+            let recalled = recall_copy(view, document, holder, to, &package, answer)?;
             if recalled.unserved
                 && let Some(receiver) = package.receivers.first_mut()
             {
@@ -392,22 +468,7 @@ fn agreed(
     let Step::To(to) = step(row.state(), Change::Recalled) else {
         return Ok(None);
     };
-    Ok(Some(Fact::Delivery(
-        Change::Recalled,
-        Box::new(DeliveryChanged {
-            delivery: delivery.as_bytes().to_vec().into(),
-            package: row.package.clone().into(),
-            receiver: receiver.0,
-            round: row.round,
-            at_ms: answer.accepted_at_ms,
-            actor: answer.actor.clone(),
-            from: row.state,
-            to: to.into(),
-            day: answer.day,
-            cause: answer.id.clone(),
-            ..DeliveryChanged::default()
-        }),
-    )))
+    Ok(Some(recalled(delivery, &row, to, answer)))
 }
 
 /// The answer to a change of a delivery: (state, round, changed).
@@ -467,7 +528,10 @@ pub(crate) fn change(
             ..DeliveryChanged::default()
         }),
     )];
+    // A recall and a status are not answered with 01.
     if command.change == Change::Acknowledged
+        && row.kind == PackageKind::Document as i32
+        && row.business != 1
         && let Some(own_01) = own_01
         && let Some(document) = row.document_key()
     {
@@ -485,24 +549,32 @@ pub(crate) fn change(
 
 /// Whether the delivery's document was recalled from its receiver.
 pub(crate) fn is_recalled(view: &dyn View, row: &DeliveryRow) -> bool {
-    if row.kind != crate::event::PackageKind::Document as i32 || row.business == 1 {
+    if row.kind != PackageKind::Document as i32 || row.business == 1 {
         return false;
     }
     row.document_key().is_some_and(|document| {
         read::<HolderRow>(view, &rows::holder(document, AgencyId(row.receiver)))
-            .is_some_and(|holder| !holder.recalled_by.is_empty() && holder.package == row.package)
+            .is_some_and(|holder| !holder.recalled_by.is_empty())
     })
 }
 
-/// The fact that a payload left.
+/// The fact that a payload left, and the position of the record it leaves; nothing if it left
+/// before.
 pub(crate) fn remove_payload(
     view: &dyn View,
     package: PackageId,
     at: Ms,
     actor: Actor,
     decision: String,
-) -> Result<(Fact, u64), Conflict> {
+) -> Result<Option<(Fact, u64)>, Conflict> {
     let row: PackageRow = read(view, &rows::package(package)).ok_or(Conflict::NotFound)?;
+    if row.made {
+        // Its record's payload is that of the package it answers.
+        return Err(Conflict::NoPayload);
+    }
+    if row.removed {
+        return Ok(None);
+    }
     let fact = Fact::PayloadRemoved(Box::new(crate::event::PayloadRemoved {
         package: package.as_bytes().to_vec().into(),
         position: row.position,
@@ -510,7 +582,7 @@ pub(crate) fn remove_payload(
         actor: Some(actor),
         decision,
     }));
-    Ok((fact, row.position))
+    Ok(Some((fact, row.position)))
 }
 
 fn accepted(facts: Vec<Fact>, package: PackageId, receivers: Vec<Reached>) -> Decision<Accepted> {

@@ -3,9 +3,11 @@
 //! One pure function for live and rebuild. It reads no clock and no configuration: what
 //! depended on them was resolved before the append and stands in the event.
 
+use std::collections::BTreeSet;
+
 use crate::event::{
-    DeliveryChanged, DeliveryState, PackageAccepted, PackageKind, Receiver, ReceiversAdded,
-    StatusFacts, StatusMatched,
+    DeliveryChanged, DeliveryState, PackageAccepted, PayloadRemoved, Receiver,
+    ReceiversAdded, StatusFacts, StatusMatched,
 };
 use crate::fact::{Change, Fact};
 use crate::id::{AgencyId, DeliveryId, PackageId};
@@ -26,30 +28,41 @@ pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
             Fact::PackageAccepted(package) => {
                 accept(layer, position, fact_number, &mut number, package);
             }
-            Fact::ReceiversAdded(added) => add_receivers(layer, position, &mut number, added),
+            Fact::ReceiversAdded(added) => {
+                add_receivers(layer, position, fact_number, &mut number, added);
+            }
             Fact::Delivery(change, changed) => change_delivery(layer, *change, changed),
             Fact::StatusMatched(matched) => match_status(layer, position, fact_number, matched),
+            Fact::PayloadRemoved(removed) => remove_payload(layer, removed),
             _ => {}
         }
+    }
+}
+
+fn remove_payload(layer: &mut Layer<'_>, removed: &PayloadRemoved) {
+    let Some(key) = PackageId::from_slice(&removed.package).map(rows::package) else {
+        return;
+    };
+    if let Some(mut row) = read::<PackageRow>(layer, &key) {
+        row.removed = true;
+        layer.put(key, &row);
     }
 }
 
 /// Lays the rows that point into the journal, which need the record's location.
 pub(crate) fn place(layer: &mut Layer<'_>, position: u64, location: u64, facts: &[Fact]) {
     let pointer = PointerRow { location };
-    let mut touched: Vec<PackageId> = Vec::new();
+    let mut touched = BTreeSet::new();
     for (fact_number, fact) in (0_u32..).zip(facts) {
         let package = match fact {
             Fact::PackageAccepted(package) => {
                 let Some(id) = PackageId::from_slice(&package.id) else {
                     continue;
                 };
-                let row = PackageRow {
-                    location,
-                    position,
-                    fact: fact_number,
-                };
-                layer.put(rows::package(id), &row);
+                let key = rows::package(id);
+                if let Some(row) = read::<PackageRow>(layer, &key) {
+                    layer.put(key, &PackageRow { location, ..row });
+                }
                 Some(id)
             }
             Fact::PackageRefused(_) => {
@@ -66,9 +79,8 @@ pub(crate) fn place(layer: &mut Layer<'_>, position: u64, location: u64, facts: 
             _ => None,
         };
         if let Some(id) = package
-            && !touched.contains(&id)
+            && touched.insert(id)
         {
-            touched.push(id);
             layer.put(rows::at(rows::events(id), position, 0), &pointer);
         }
     }
@@ -97,6 +109,17 @@ fn accept(
 ) {
     let names = NamesPackageRow::of(&package.id);
     let sender = AgencyId(package.sender);
+    if let Some(id) = PackageId::from_slice(&package.id) {
+        // Where it stands is known once it is written: `place`.
+        let row = PackageRow {
+            location: 0,
+            position,
+            fact: fact_number,
+            made: !package.made.is_empty(),
+            removed: false,
+        };
+        layer.put(rows::package(id), &row);
+    }
     layer.put(rows::at(vec![rows::BY_TIME], position, fact_number), &names);
     layer.put(
         rows::at(rows::by_agency(sender), position, fact_number),
@@ -198,6 +221,7 @@ fn request(
     }
 }
 
+/// Names the recall on the receiver's copy.
 fn mark_recalled(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyId, by: &[u8]) {
     let key = rows::holder(document, receiver);
     if let Some(mut holder) = read::<HolderRow>(layer, &key) {
@@ -265,8 +289,6 @@ fn match_status(layer: &mut Layer<'_>, position: u64, fact_number: u32, matched:
             layer.remove(key);
         }
     }
-    let names = NamesPackageRow::of(&matched.package);
-    layer.put(rows::about(document, position, fact_number), &names);
     let package = PackageAccepted {
         id: matched.package.clone(),
         accepted_at_ms: matched.at_ms,
@@ -320,6 +342,7 @@ fn add_delivery(
             .unwrap_or_default(),
         kind: package.kind,
         business: package.document.as_ref().map_or(0, |facts| facts.business),
+        fetched: false,
     };
     layer.put(rows::delivery(DeliveryId::of(id, to)), &row);
     if to.0 != package.sender {
@@ -328,7 +351,13 @@ fn add_delivery(
     }
 }
 
-fn add_receivers(layer: &mut Layer<'_>, position: u64, number: &mut u32, added: &ReceiversAdded) {
+fn add_receivers(
+    layer: &mut Layer<'_>,
+    position: u64,
+    fact_number: u32,
+    number: &mut u32,
+    added: &ReceiversAdded,
+) {
     let Some(id) = PackageId::from_slice(&added.package) else {
         return;
     };
@@ -337,7 +366,7 @@ fn add_receivers(layer: &mut Layer<'_>, position: u64, number: &mut u32, added: 
     };
     for receiver in &added.receivers {
         let to = AgencyId(receiver.agency);
-        add_delivery(layer, position, 0, *number, like, receiver);
+        add_delivery(layer, position, fact_number, *number, like, receiver);
         *number += 1;
         let Some(document) = document_of(like) else {
             continue;
@@ -363,14 +392,10 @@ fn change_delivery(layer: &mut Layer<'_>, change: Change, changed: &DeliveryChan
     row.state = changed.to;
     row.round = changed.round;
     row.changed_at = changed.at_ms;
-    if change == Change::Recalled
-        && row.kind == PackageKind::Document as i32
-        && row.business == 0
-        && !changed.cause.is_empty()
-        && let Some(document) = row.document_key()
-    {
-        mark_recalled(layer, document, AgencyId(row.receiver), &changed.cause);
-    }
+    row.fetched |= matches!(
+        change,
+        Change::Fetched | Change::Acknowledged | Change::Failed
+    );
     layer.put(key, &row);
 }
 

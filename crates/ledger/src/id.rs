@@ -159,7 +159,7 @@ impl FromStr for DeliveryId {
 }
 
 /// A body, for ever: internal, never reused. Its codes and names are dated attributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct AgencyId(pub u32);
 
 impl fmt::Display for AgencyId {

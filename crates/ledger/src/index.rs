@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use journal::disk::Disk;
-use journal::durable;
+use journal::{Anchor, durable};
 use serde::{Deserialize, Serialize};
 
 use crate::fold::FOLD_VERSION;
 use crate::layer::Changes;
 use crate::rows::Key;
 
-/// The key that holds the position up to which rows are written.
+/// The key that holds the anchor up to which rows are written.
 const POSITION: &[u8] = b"#position";
 /// The largest value that sled may get.
 const MAX_VALUE: usize = 512;
@@ -46,6 +46,14 @@ pub enum IndexError {
     },
 }
 
+fn anchor(bytes: &[u8]) -> Option<Anchor> {
+    let (position, chain) = bytes.split_first_chunk::<8>()?;
+    Some(Anchor {
+        position: u64::from_be_bytes(*position),
+        chain: chain.try_into().ok()?,
+    })
+}
+
 /// Who wrote the index, beside it: decides whether it is trusted.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 struct Mark {
@@ -66,8 +74,8 @@ pub(crate) struct Index {
 /// An opened index.
 pub(crate) struct OpenedIndex {
     pub(crate) index: Index,
-    /// Rows are written up to this position; 0 = empty.
-    pub(crate) position: u64,
+    /// Rows are written up to this record; `None` = empty.
+    pub(crate) at: Option<Anchor>,
     /// It was there and could be trusted.
     pub(crate) trusted: bool,
 }
@@ -95,22 +103,31 @@ impl Index {
             folder: folder.as_path().into(),
         };
         index.mark(disk, root, false)?;
-        let position = index
+        let at = index
             .db
             .get(POSITION)
             .map_err(|source| index.failed(source))?
-            .and_then(|bytes| bytes.as_ref().try_into().ok().map(u64::from_be_bytes))
-            .unwrap_or(0);
+            .and_then(|bytes| anchor(&bytes));
         Ok(OpenedIndex {
             index,
-            position,
-            trusted: trusted && position > 0,
+            at,
+            trusted: trusted && at.is_some(),
         })
+    }
+
+    /// Makes sure that the next start does not use it.
+    pub(crate) fn distrust(disk: &dyn Disk, root: &Path) -> Result<(), IndexError> {
+        let path = root.join("index.mark");
+        let removed = match disk.remove(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(source),
+            _ => disk.sync_folder(root),
+        };
+        removed.map_err(|source| IndexError::Io { path, source })
     }
 
     /// Removes the index and its mark: the next start makes it again.
     pub(crate) fn remove(root: &Path) -> Result<(), IndexError> {
-        for path in [root.join("index"), root.join("index.mark")] {
+        for path in [root.join("index.mark"), root.join("index")] {
             let removed = if path.is_dir() {
                 std::fs::remove_dir_all(&path)
             } else {
@@ -175,8 +192,8 @@ impl Index {
         durable::write_file(disk, &path, &bytes).map_err(io)
     }
 
-    /// Writes rows and the position they bring the index to, as one.
-    pub(crate) fn write(&self, changes: &Changes, position: u64) -> Result<(), IndexError> {
+    /// Writes rows and the record they bring the index to, as one.
+    pub(crate) fn write(&self, changes: &Changes, at: Anchor) -> Result<(), IndexError> {
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             match value {
@@ -187,7 +204,7 @@ impl Index {
                 None => batch.remove(key.as_slice()),
             }
         }
-        batch.insert(POSITION, &position.to_be_bytes());
+        batch.insert(POSITION, [&at.position.to_be_bytes(), &at.chain[..]].concat());
         self.db
             .apply_batch(batch)
             .map_err(|source| self.failed(source))

@@ -63,7 +63,7 @@ impl View for Layer<'_> {
 }
 
 /// The changes whose keys begin with `prefix`.
-pub(crate) fn within<'a>(
+fn within<'a>(
     changes: &'a Changes,
     prefix: &'a [u8],
 ) -> impl Iterator<Item = (&'a Key, &'a Value)> {

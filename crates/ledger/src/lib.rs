@@ -199,10 +199,8 @@ impl Ledger {
         let reader = opened.journal.reader();
         let payloads = opened.journal.payloads();
         let last = reader.last();
-        let position = last.map_or(0, |last| last.position);
         let state = Arc::new(State::new(
             opened.index,
-            position,
             opened.open,
             opened.registry,
             last,
@@ -216,6 +214,7 @@ impl Ledger {
             observer: Arc::clone(&observer),
             options: options.clone(),
             last_package: opened.last_package,
+            checkpointed: opened.checkpointed,
         })
         .map_err(OpenError::Thread)?;
         let ids = Ids {

@@ -13,7 +13,7 @@ use crate::time::Ms;
 
 /// A delivery's place among the open ones of its receiver: by lane, then level, then
 /// position of acceptance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
     /// The receiver.
     pub receiver: AgencyId,

@@ -1,7 +1,7 @@
 //! Questions: they read what is synced and never decide anything.
 
 use bytes::Bytes;
-use journal::{Anchor, PayloadReader, PayloadRef, ReadError};
+use journal::{Anchor, PayloadReader, ReadError};
 
 use crate::event::PackageAccepted;
 use crate::fact::{self, Fact, FactError};
@@ -38,8 +38,7 @@ pub struct StoredPackage {
     pub facts: PackageAccepted,
     /// Its record's anchor.
     pub anchor: Anchor,
-    pub(crate) location: u64,
-    payload: PayloadRef,
+    location: u64,
 }
 
 impl StoredPackage {
@@ -86,17 +85,16 @@ impl Query {
         };
         let record = self.reader.record(unpacked(row.location))?;
         let anchor = record.anchor();
-        let payload = record.payload;
         let fact = fact::decode(record.body)?
             .into_iter()
             .nth(row.fact as usize);
         Ok(match fact {
-            Some(Fact::PackageAccepted(facts)) => Some(StoredPackage {
+            // A row that points elsewhere finds nothing rather than another's package.
+            Some(Fact::PackageAccepted(facts)) if facts.id == id.as_bytes()[..] => Some(StoredPackage {
                 id,
                 facts: *facts,
                 anchor,
                 location: row.location,
-                payload,
             }),
             _ => None,
         })
@@ -107,12 +105,21 @@ impl Query {
     /// # Errors
     /// If they were removed, or cannot be read.
     pub fn bytes(&self, package: &StoredPackage) -> Result<PackageBytes, QueryError> {
-        if package.facts.made.is_empty() && !matches!(package.payload, PayloadRef::None) {
+        if package.facts.made.is_empty() {
             return Ok(PackageBytes::Payload(
                 self.reader.payload(unpacked(package.location))?,
             ));
         }
         Ok(PackageBytes::Made(package.facts.made.clone()))
+    }
+
+    /// Whether accepting a package would record something, as far as the synced state tells.
+    ///
+    /// # Errors
+    /// The conflict that would refuse it.
+    pub fn preview(&self, package: PackageAccepted) -> Result<bool, crate::Conflict> {
+        let accept = crate::Accept { package, payload: journal::Payload::None, own_15: Vec::new() };
+        crate::decide::accept(&*self.state, accept).map(|decision| !decision.facts.is_empty())
     }
 
     /// A delivery.

@@ -38,7 +38,8 @@ pub struct System {
 pub struct Registry {
     version: u64,
     agencies: BTreeMap<AgencyId, AgencyRecorded>,
-    by_code: HashMap<String, AgencyId>,
+    /// Who claims a code, by id.
+    by_code: HashMap<String, Vec<AgencyId>>,
     systems: BTreeMap<String, System>,
     serves: HashMap<AgencyId, Vec<SystemId>>,
     last_agency: u32,
@@ -51,10 +52,18 @@ impl Registry {
         self.version
     }
 
-    /// The agency with this code, in any of its forms.
+    /// The agency with this code, in any of its forms. Should several claim it, one that is
+    /// not closed comes first, then the one with the lowest id: whatever the order in which
+    /// they were recorded.
     #[must_use]
     pub fn resolve(&self, code: &str) -> Option<AgencyId> {
-        self.by_code.get(&canonical_code(code)).copied()
+        let claims = self.by_code.get(&canonical_code(code))?;
+        let is_closed = |id: &AgencyId| {
+            self.agencies
+                .get(id)
+                .is_some_and(|agency| agency.state() == AgencyState::Closed)
+        };
+        claims.iter().copied().min_by_key(|id| (is_closed(id), *id))
     }
 
     /// An agency's facts.
@@ -79,7 +88,7 @@ impl Registry {
         self.systems.values()
     }
 
-    /// The systems that serve an agency.
+    /// The systems that serve an agency, by id.
     #[must_use]
     pub fn systems_of(&self, agency: AgencyId) -> &[SystemId] {
         self.serves.get(&agency).map_or(&[], Vec::as_slice)
@@ -96,7 +105,7 @@ impl Registry {
     /// The id for the next new agency.
     #[must_use]
     pub const fn next_agency(&self) -> AgencyId {
-        AgencyId(self.last_agency + 1)
+        AgencyId(self.last_agency.saturating_add(1))
     }
 
     /// Whether a fact changes the registry.
@@ -154,13 +163,19 @@ impl Registry {
         if let Some(before) = self.agencies.insert(id, agency.clone()) {
             for code in codes(&before) {
                 let code = canonical_code(code);
-                if self.by_code.get(&code) == Some(&id) {
-                    self.by_code.remove(&code);
+                if let Some(claims) = self.by_code.get_mut(&code) {
+                    claims.retain(|claim| *claim != id);
+                    if claims.is_empty() {
+                        self.by_code.remove(&code);
+                    }
                 }
             }
         }
         for code in codes(agency) {
-            self.by_code.insert(canonical_code(code), id);
+            let claims = self.by_code.entry(canonical_code(code)).or_default();
+            if let Err(at) = claims.binary_search(&id) {
+                claims.insert(at, id);
+            }
         }
     }
 
@@ -172,10 +187,10 @@ impl Registry {
             systems.retain(|system| *system != id);
         }
         for agency in &facts.agencies {
-            self.serves
-                .entry(AgencyId(*agency))
-                .or_default()
-                .push(id.clone());
+            let systems = self.serves.entry(AgencyId(*agency)).or_default();
+            if let Err(at) = systems.binary_search(&id) {
+                systems.insert(at, id.clone());
+            }
         }
         match self.systems.get_mut(&facts.system) {
             Some(system) => system.facts = facts.clone(),

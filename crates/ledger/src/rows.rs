@@ -75,6 +75,12 @@ pub struct PackageRow {
     /// Which of its record's facts it is.
     #[prost(uint32, tag = "3")]
     pub fact: u32,
+    /// The axis made it: its bytes stand in the event, its record's payload is another's.
+    #[prost(bool, tag = "4")]
+    pub made: bool,
+    /// Its payload left by a recorded decision.
+    #[prost(bool, tag = "5")]
+    pub removed: bool,
 }
 
 /// A delivery.
@@ -110,6 +116,9 @@ pub struct DeliveryRow {
     pub kind: i32,
     #[prost(uint32, tag = "14")]
     pub business: u32,
+    /// The receiver has had the content, in this round or an earlier one.
+    #[prost(bool, tag = "15")]
+    pub fetched: bool,
 }
 
 impl DeliveryRow {
@@ -174,7 +183,9 @@ impl CellRow {
     /// beats progress, else the furthest of 01..06. `None` before the first.
     #[must_use]
     pub fn current(&self) -> Option<u8> {
-        if self.answer > self.request && self.answer_code == 15 {
+        // In one record the request stands first: the axis's own 15 is in the record of the
+        // recall that it answers.
+        if self.answer >= self.request && self.answer_code == 15 {
             return Some(15);
         }
         if self.request > self.answer && self.request_code == 13 {
@@ -268,11 +279,18 @@ pub fn holders(document: DocumentKey) -> Key {
     document.write(b'H')
 }
 
+/// `R`: all packages of type 1 to 3 of a document to a receiver.
+#[must_use]
+pub fn repeats(document: DocumentKey, receiver: AgencyId) -> Key {
+    let mut key = document.write(b'R');
+    key.extend(receiver.0.to_be_bytes());
+    key
+}
+
 /// `R`: a package of type 1 to 3, by receiver and SHA-256.
 #[must_use]
 pub fn repeat(document: DocumentKey, receiver: AgencyId, sha256: &[u8]) -> Key {
-    let mut key = document.write(b'R');
-    key.extend(receiver.0.to_be_bytes());
+    let mut key = repeats(document, receiver);
     key.extend(&sha256[..sha256.len().min(16)]);
     key
 }

@@ -23,15 +23,20 @@ use crate::state::State;
 /// A command and where its answer goes.
 pub(crate) struct Request {
     pub(crate) command: Command,
-    pub(crate) reply: tokio::sync::oneshot::Sender<Result<Committed, CommitError>>,
+    pub(crate) reply: Reply,
 }
+
+type Reply = tokio::sync::oneshot::Sender<Result<Committed, CommitError>>;
 
 /// One command's part in a batch.
 struct Decided {
-    reply: tokio::sync::oneshot::Sender<Result<Committed, CommitError>>,
+    reply: Reply,
     answer: Result<Committed, Conflict>,
     /// Its record's number in the batch.
     entry: Option<usize>,
+    uses_reserve: bool,
+    /// What may use the reserve, to be decided anew if the batch finds the disk full.
+    again: Option<Command>,
 }
 
 /// What a batch made visible.
@@ -39,23 +44,35 @@ pub(crate) struct Published {
     pub(crate) ready: Vec<Place>,
     pub(crate) registry_changed: bool,
     pub(crate) revoked: bool,
+    /// The highest package id in it.
+    pub(crate) last_package: Option<PackageId>,
+}
+
+/// A batch being made.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    transactions: Vec<Vec<Fact>>,
+    decided: Vec<Decided>,
 }
 
 pub(crate) struct Sequencer {
     journal: Journal,
+    inline_limit: u64,
     read_only: bool,
 }
 
 impl Sequencer {
-    pub(crate) const fn new(journal: Journal) -> Self {
+    pub(crate) fn new(journal: Journal) -> Self {
         Self {
+            inline_limit: journal.payloads().inline_limit(),
             journal,
             read_only: false,
         }
     }
 
-    pub(crate) const fn is_read_only(&self) -> bool {
-        self.read_only
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only || self.journal.is_read_only()
     }
 
     pub(crate) fn space(&self) -> Space {
@@ -73,74 +90,18 @@ impl Sequencer {
         state: &State,
         requests: &mut VecDeque<Request>,
     ) -> Option<Published> {
-        if self.read_only || !state.readable() {
+        if self.is_read_only() || !state.readable() {
             for request in requests.drain(..) {
                 let _ = request.reply.send(Err(CommitError::ReadOnly));
             }
             return None;
         }
         let mut layer = Layer::over(state);
-        let mut next = state.last().map_or(1, |last| last.position + 1);
-        let mut registry_version = state.registry().version();
-        let reserve_only = self.journal.space() == Space::Reserve;
-        let mut entries: Vec<Entry> = Vec::with_capacity(requests.len());
-        let mut transactions: Vec<Vec<Fact>> = Vec::with_capacity(requests.len());
-        let mut decided = Vec::with_capacity(requests.len());
-        let mut room = self.journal.batch_limit();
-        while let Some(Request { command, reply }) = requests.pop_front() {
-            let weight = command.weight();
-            if weight > room && !entries.is_empty() {
-                requests.push_front(Request { command, reply });
-                break;
-            }
-            room = room.saturating_sub(weight);
-            let uses_reserve = command.uses_reserve();
-            if reserve_only && !uses_reserve {
-                let _ = reply.send(Err(CommitError::Full));
-                continue;
-            }
-            match decide_one(&layer, registry_version, command) {
-                Ok(Made {
-                    facts,
-                    payload,
-                    removes,
-                    answer,
-                }) if !facts.is_empty() => {
-                    let body = fact::encode(&facts);
-                    let entry = Entry {
-                        body,
-                        payload,
-                        uses_reserve,
-                        removes,
-                    };
-                    if entry.stored_len() > self.journal.batch_limit() {
-                        let _ = reply.send(Err(CommitError::TooLarge));
-                        continue;
-                    }
-                    fold::apply(&mut layer, next, &facts);
-                    registry_version +=
-                        facts.iter().filter(|f| Registry::concerns(f)).count() as u64;
-                    decided.push(Decided {
-                        reply,
-                        answer: Ok(answer),
-                        entry: Some(entries.len()),
-                    });
-                    entries.push(entry);
-                    transactions.push(facts);
-                    next += 1;
-                }
-                Ok(made) => decided.push(Decided {
-                    reply,
-                    answer: Ok(made.answer),
-                    entry: None,
-                }),
-                Err(conflict) => decided.push(Decided {
-                    reply,
-                    answer: Err(conflict),
-                    entry: None,
-                }),
-            }
-        }
+        let Batch {
+            entries,
+            transactions,
+            decided,
+        } = self.decide(state, &mut layer, requests);
         if !state.readable() {
             // Something was decided on a read that failed: nothing of it may stand.
             return tell_all(decided, &CommitError::ReadOnly);
@@ -153,20 +114,27 @@ impl Sequencer {
         }
         let written = match self.journal.append(&entries) {
             Ok(written) => written,
-            Err(AppendError::Full) => return tell_all(decided, &CommitError::Full),
-            // Nothing was written, and each may be sent again: a payload file that left
-            // meanwhile is kept anew, and the next batch is another one.
-            Err(error @ (AppendError::TooLarge { .. } | AppendError::PayloadMissing { .. })) => {
-                tracing::warn!(%error, "a batch was not appended");
-                return tell_all(decided, &CommitError::Unknown);
+            Err(AppendError::Full) => {
+                full(decided, requests);
+                return None;
+            }
+            // Such a command is alone in its batch.
+            Err(AppendError::NothingToRemove { .. }) => {
+                return tell_all(decided, &CommitError::Conflict(Conflict::NoPayload));
             }
             Err(AppendError::ReadOnly) => {
                 self.read_only = true;
                 return tell_all(decided, &CommitError::ReadOnly);
             }
-            Err(error) => {
+            Err(error @ AppendError::Failed { .. }) => {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "the journal could not be written; the axis is read-only until it is restarted");
                 self.read_only = true;
+                return tell_all(decided, &CommitError::Unknown);
+            }
+            // Nothing was written, and each may be sent again: a payload file that left
+            // meanwhile is kept anew, and the next batch is another one.
+            Err(error) => {
+                tracing::warn!(%error, "a batch was not appended");
                 return tell_all(decided, &CommitError::Unknown);
             }
         };
@@ -175,6 +143,7 @@ impl Sequencer {
             reply,
             answer,
             entry,
+            ..
         } in decided
         {
             let written = entry.and_then(|entry| written.get(entry));
@@ -182,6 +151,95 @@ impl Sequencer {
             let _ = reply.send(answer.map_err(CommitError::Conflict));
         }
         Some(published)
+    }
+
+    /// Decides one command after the other, each over what those before it will have changed.
+    fn decide(
+        &self,
+        state: &State,
+        layer: &mut Layer<'_>,
+        requests: &mut VecDeque<Request>,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        let mut next = state.last().map_or(1, |last| last.position + 1);
+        let mut registry_version = state.registry().version();
+        let reserve_only = self.journal.space() == Space::Reserve;
+        let mixed = !reserve_only && requests.iter().any(|r| !r.command.uses_reserve());
+        let limit = self.journal.batch_limit();
+        let (mut room, mut left) = (limit, limit);
+        while let Some(Request { command, reply }) = requests.pop_front() {
+            let weight = command.weight();
+            // What a removal names must be durable, and its failing be nobody else's.
+            let alone = matches!(command, Command::RemovePayload { .. });
+            if !batch.decided.is_empty() && (alone || weight > room) {
+                requests.push_front(Request { command, reply });
+                break;
+            }
+            room = room.saturating_sub(weight);
+            let uses_reserve = command.uses_reserve();
+            if reserve_only && !uses_reserve {
+                let _ = reply.send(Err(CommitError::Full));
+                continue;
+            }
+            let again = (mixed && uses_reserve).then(|| command.clone());
+            let (made, answer) = match decide_one(layer, registry_version, command) {
+                Ok((made, answer)) => (made, Ok(answer)),
+                Err(conflict) => (Made::default(), Err(conflict)),
+            };
+            let mut entry = None;
+            if !made.facts.is_empty() {
+                let (facts, appended) = made.into_entry(uses_reserve);
+                let len = appended.stored_len();
+                if len > limit || inline_len(&appended) > self.inline_limit {
+                    let _ = reply.send(Err(CommitError::TooLarge));
+                    continue;
+                }
+                if len > left {
+                    // It was weighed too light; it fits another batch.
+                    let _ = reply.send(Err(CommitError::Unknown));
+                    continue;
+                }
+                left -= len;
+                fold::apply(layer, next, &facts);
+                registry_version += facts.iter().filter(|f| Registry::concerns(f)).count() as u64;
+                entry = Some(batch.entries.len());
+                batch.entries.push(appended);
+                batch.transactions.push(facts);
+                next += 1;
+            }
+            batch.decided.push(Decided {
+                reply,
+                answer,
+                entry,
+                uses_reserve,
+                again,
+            });
+            if alone {
+                break;
+            }
+        }
+        batch
+    }
+}
+
+/// The disk turned out to be full under a batch, of which nothing was written: what may use
+/// the reserve is put back to be decided anew without the rest.
+fn full(decided: Vec<Decided>, requests: &mut VecDeque<Request>) {
+    let alone = decided.iter().all(|decided| decided.uses_reserve);
+    for Decided { reply, again, .. } in decided.into_iter().rev() {
+        match again {
+            Some(command) if !alone => requests.push_front(Request { command, reply }),
+            _ => {
+                let _ = reply.send(Err(CommitError::Full));
+            }
+        }
+    }
+}
+
+fn inline_len(entry: &Entry) -> u64 {
+    match &entry.payload {
+        Payload::Inline { bytes, .. } => bytes.len() as u64,
+        Payload::None | Payload::File { .. } => 0,
     }
 }
 
@@ -206,6 +264,9 @@ fn publish(
             facts,
         );
     }
+    debug_assert!(
+        written.first().map(|w| w.position) == Some(state.last().map_or(1, |l| l.position + 1))
+    );
     let facts = || transactions.iter().flatten();
     let registry_changed = facts().any(Registry::concerns);
     let revoked = facts().any(|fact| {
@@ -222,6 +283,7 @@ fn publish(
         ready,
         registry_changed,
         revoked,
+        last_package: transactions.iter().filter_map(|f| highest_package(f)).max(),
     }
 }
 
@@ -249,21 +311,36 @@ pub(crate) const fn unpacked(location: u64) -> journal::Location {
     }
 }
 
+/// What a command is recorded as; no facts if there is nothing to record.
 struct Made {
     facts: Vec<Fact>,
     payload: Payload,
     removes: Option<u64>,
-    answer: Committed,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
 }
 
 impl Made {
-    const fn plain(facts: Vec<Fact>, answer: Committed) -> Self {
+    const fn of(facts: Vec<Fact>) -> Self {
         Self {
             facts,
             payload: Payload::None,
             removes: None,
-            answer,
         }
+    }
+
+    fn into_entry(self, uses_reserve: bool) -> (Vec<Fact>, Entry) {
+        let entry = Entry {
+            body: fact::encode(&self.facts),
+            payload: self.payload,
+            uses_reserve,
+            removes: self.removes,
+        };
+        (self.facts, entry)
     }
 }
 
@@ -271,7 +348,7 @@ fn decide_one(
     layer: &Layer<'_>,
     registry_version: u64,
     command: Command,
-) -> Result<Made, Conflict> {
+) -> Result<(Made, Committed), Conflict> {
     match command {
         Command::Accept(mut accept) => {
             let payload = std::mem::replace(&mut accept.payload, Payload::None);
@@ -285,43 +362,41 @@ fn decide_one(
             } else {
                 Payload::None
             };
-            let answer = Committed::Accepted(decision.answer);
-            Ok(Made {
-                facts: decision.facts,
+            let made = Made {
                 payload,
-                removes: None,
-                answer,
-            })
+                ..Made::of(decision.facts)
+            };
+            Ok((made, Committed::Accepted(decision.answer)))
         }
         Command::Change(change) => {
             let decision = decide::change(layer, *change)?;
             let (state, round, changed) = decision.answer;
-            Ok(Made::plain(
-                decision.facts,
-                Committed::Changed {
-                    state,
-                    round,
-                    changed,
-                },
-            ))
+            let answer = Committed::Changed {
+                state,
+                round,
+                changed,
+            };
+            Ok((Made::of(decision.facts), answer))
         }
         Command::Register { version, facts } => {
             if version != registry_version {
                 return Err(Conflict::RegistryChanged);
             }
-            Ok(Made::plain(facts, Committed::Recorded))
+            Ok((Made::of(facts), Committed::Recorded))
         }
-        Command::Note(fact) => Ok(Made::plain(vec![fact], Committed::Recorded)),
+        Command::Note(fact) => Ok((Made::of(vec![fact]), Committed::Recorded)),
         Command::RemovePayload {
             package,
             at,
             actor,
             decision,
         } => {
-            let (fact, position) = decide::remove_payload(layer, package, at, actor, decision)?;
-            let mut made = Made::plain(vec![fact], Committed::Recorded);
-            made.removes = Some(position);
-            Ok(made)
+            let removal = decide::remove_payload(layer, package, at, actor, decision)?;
+            let made = removal.map_or_else(Made::default, |(fact, position)| Made {
+                removes: Some(position),
+                ..Made::of(vec![fact])
+            });
+            Ok((made, Committed::Recorded))
         }
     }
 }

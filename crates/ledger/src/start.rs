@@ -82,12 +82,19 @@ pub(crate) struct Opened {
     pub(crate) open: Open,
     pub(crate) registry: Registry,
     pub(crate) last_package: Option<PackageId>,
+    /// The position of the checkpoint that was used; 0 = none.
+    pub(crate) checkpointed: u64,
     pub(crate) start: Start,
 }
 
 struct OverIndex<'a>(&'a Index, std::cell::RefCell<Option<IndexError>>);
 
 impl OverIndex<'_> {
+    /// The first read that failed.
+    fn sound(&self) -> Result<(), IndexError> {
+        self.1.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
     fn kept<T: Default>(&self, read: Result<T, IndexError>) -> T {
         read.unwrap_or_else(|error| {
             self.1.borrow_mut().get_or_insert(error);
@@ -117,36 +124,113 @@ pub(crate) fn open(
     let opened = Journal::open(Arc::clone(disk), root, options)?;
     let mut journal = opened.journal;
     let reader = journal.reader();
-    let last = opened.last.map_or(0, |last| last.position);
-    let OpenedIndex {
+    let mut index = open_index(disk, root, &reader)?;
+    let (derived, index) = loop {
+        let trusted = index.trusted;
+        let saved = checkpoint::read(&**disk, root)
+            .filter(|(_, anchor)| is_in_journal(&reader, *anchor))
+            .map(|(saved, _)| saved);
+        match derive(&reader, &index, saved, progress) {
+            Ok(derived) => break (derived, index.index),
+            // It looked sound and is not: made again from the journal.
+            Err(OpenError::Index(error)) if trusted => {
+                tracing::warn!(%error, "the index is damaged and is made again");
+                drop(index);
+                Index::remove(root)?;
+                index = Index::open(&**disk, root)?;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    if derived.from == 0 {
+        match journal.sweep() {
+            Ok(swept) => tracing::debug!(?swept, "payload files without a package were removed"),
+            Err(error) => {
+                tracing::warn!(%error, "the sweep of payload files failed; it is tried again at the next full replay")
+            }
+        }
+    }
+    let start = Start {
+        torn_tail: opened.torn_tail,
+        stopped_cleanly: opened.stopped_cleanly,
+        ..derived.start
+    };
+    Ok(Opened {
+        journal,
         index,
-        position: indexed,
-        trusted,
-    } = Index::open(&**disk, root)?;
-    if indexed > last {
+        open: derived.saved.open,
+        registry: derived.saved.registry,
+        last_package: derived.saved.last_package,
+        checkpointed: derived.checkpointed,
+        start,
+    })
+}
+
+/// The index, unless it knows records that the journal does not have. One of another history
+/// is not used.
+fn open_index(
+    disk: &Arc<dyn Disk>,
+    root: &Path,
+    reader: &Reader,
+) -> Result<OpenedIndex, OpenError> {
+    let opened = Index::open(&**disk, root)?;
+    let Some(at) = opened.at else {
+        return Ok(opened);
+    };
+    let last = reader.last().map_or(0, |last| last.position);
+    if at.position > last {
         return Err(OpenError::JournalBehind {
-            index: indexed,
+            index: at.position,
             journal: last,
             folder: root.to_owned(),
         });
     }
-    let saved = checkpoint::read(&**disk, root)
-        .filter(|(_, anchor)| is_in_journal(&reader, *anchor, last))
-        .map(|(saved, _)| saved);
+    if is_in_journal(reader, at) {
+        return Ok(opened);
+    }
+    tracing::warn!(
+        position = at.position,
+        "the index belongs to another journal and is made again"
+    );
+    drop(opened);
+    Index::remove(root)?;
+    Ok(Index::open(&**disk, root)?)
+}
+
+/// What stands in memory, and how it was made.
+struct Derived {
+    saved: checkpoint::Saved,
+    /// The position behind which the journal was read.
+    from: u64,
+    checkpointed: u64,
+    start: Start,
+}
+
+/// Brings memory and index from where they are to the journal's end.
+fn derive(
+    reader: &Reader,
+    index: &OpenedIndex,
+    saved: Option<checkpoint::Saved>,
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<Derived, OpenError> {
     let mut start = Start {
-        torn_tail: opened.torn_tail,
-        stopped_cleanly: opened.stopped_cleanly,
-        index_trusted: trusted,
+        index_trusted: index.trusted,
         checkpoint_used: saved.is_some(),
-        replayed: 0,
+        ..Start::default()
     };
+    let last = reader.last().map_or(0, |last| last.position);
+    let indexed = index.at.map_or(0, |at| at.position);
     let mut saved = saved.unwrap_or_default();
+    let checkpointed = saved.position;
     let from = saved.position.min(indexed);
-    let base = OverIndex(&index, std::cell::RefCell::default());
+    let base = OverIndex(&index.index, std::cell::RefCell::default());
     let mut layer = Layer::over(&base);
+    let mut at = None;
     for record in reader.scan(ScanStart::After(from)) {
         let record = record?;
         let position = record.position;
+        let anchor = record.anchor();
+        at = Some(anchor);
         let facts = if record.body.is_empty() {
             Vec::new()
         } else {
@@ -167,8 +251,9 @@ pub(crate) fn open(
             fold::place(&mut layer, position, packed(record.location), &facts);
             if layer.len() >= BATCH {
                 let changes = std::mem::replace(&mut layer, Layer::over(&base)).into_changes();
+                base.sound()?;
                 saved.open.absorb(&changes);
-                index.write(&changes, position)?;
+                index.index.write(&changes, anchor)?;
             }
         }
         start.replayed += 1;
@@ -177,34 +262,25 @@ pub(crate) fn open(
         }
     }
     let changes = layer.into_changes();
+    // Nothing that rests on a failed read is written.
+    base.sound()?;
     saved.open.absorb(&changes);
-    if last > indexed {
-        index.write(&changes, last)?;
-    }
-    if let Some(error) = base.1.into_inner() {
-        return Err(error.into());
-    }
-    if from == 0 {
-        match journal.sweep() {
-            Ok(swept) => tracing::debug!(?swept, "payload files without a package were removed"),
-            Err(error) => {
-                tracing::warn!(%error, "the sweep of payload files failed; it is tried again at the next full replay")
-            }
-        }
+    if last > indexed
+        && let Some(at) = at
+    {
+        index.index.write(&changes, at)?;
     }
     progress(last, last);
-    Ok(Opened {
-        journal,
-        index,
-        open: saved.open,
-        registry: saved.registry,
-        last_package: saved.last_package,
+    Ok(Derived {
+        saved,
+        from,
+        checkpointed,
         start,
     })
 }
 
-fn is_in_journal(reader: &Reader, anchor: journal::Anchor, last: u64) -> bool {
-    anchor.position <= last
+fn is_in_journal(reader: &Reader, anchor: journal::Anchor) -> bool {
+    reader.last().is_some_and(|last| anchor.position <= last.position)
         && reader
             .scan(ScanStart::After(anchor.position.saturating_sub(1)))
             .next()

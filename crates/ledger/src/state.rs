@@ -9,7 +9,7 @@ use journal::Anchor;
 
 use crate::fact::Fact;
 use crate::index::{Index, IndexError};
-use crate::layer::{Changes, merge, within};
+use crate::layer::{Changes, merge};
 use crate::open::{Open, Place};
 use crate::registry::Registry;
 use crate::rows::{Key, View};
@@ -20,7 +20,7 @@ use crate::rows::{Key, View};
 struct Fresh {
     filling: Changes,
     writing: Arc<Changes>,
-    position: u64,
+    last: Option<Anchor>,
 }
 
 /// The state up to the last synced record.
@@ -38,14 +38,13 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(
         index: Index,
-        position: u64,
         open: Open,
         registry: Registry,
         last: Option<Anchor>,
     ) -> Self {
         Self {
             fresh: RwLock::new(Fresh {
-                position,
+                last,
                 ..Fresh::default()
             }),
             index,
@@ -72,27 +71,23 @@ impl State {
         &self.index
     }
 
-    /// Makes a synced batch visible; returns the places that became deliverable.
+    /// Makes a synced batch visible; returns the places that became deliverable. Who finds a
+    /// place among the open deliveries finds its rows, and who holds their guard sees rows,
+    /// registry and last record stand still.
     pub(crate) fn publish<'a>(
         &self,
         changes: Changes,
         facts: impl Iterator<Item = &'a Fact>,
         last: Anchor,
     ) -> Vec<Place> {
-        let ready = self
-            .open
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .absorb(&changes);
         let mut registry: Option<Registry> = None;
         for fact in facts.filter(|fact| Registry::concerns(fact)) {
             registry
                 .get_or_insert_with(|| Registry::clone(&self.registry.load()))
                 .apply(fact);
         }
-        if let Some(registry) = registry {
-            self.registry.store(Arc::new(registry));
-        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let ready = open.absorb(&changes);
         {
             let mut fresh = self.fresh.write().unwrap_or_else(PoisonError::into_inner);
             if fresh.filling.is_empty() {
@@ -100,7 +95,10 @@ impl State {
             } else {
                 fresh.filling.extend(changes);
             }
-            fresh.position = last.position;
+            fresh.last = Some(last);
+        }
+        if let Some(registry) = registry {
+            self.registry.store(Arc::new(registry));
         }
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
         ready
@@ -115,28 +113,53 @@ impl State {
     /// Writes what waits to the index, as one batch. One task calls this. Returns the
     /// position the index is at.
     pub(crate) fn write_index(&self) -> Result<u64, IndexError> {
-        let (changes, position) = {
+        let (changes, last) = {
             let mut fresh = self.fresh.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(last) = fresh.last else { return Ok(0) };
             if fresh.filling.is_empty() && fresh.writing.is_empty() {
-                return Ok(fresh.position);
+                return Ok(last.position);
             }
-            // After a failed write the rows still stand in `writing`: newer ones go over them.
             let filling = std::mem::take(&mut fresh.filling);
-            let mut writing = Changes::clone(&fresh.writing);
-            if writing.is_empty() {
-                writing = filling;
+            // After a failed write the rows still stand in `writing`: newer ones go over them.
+            if fresh.writing.is_empty() {
+                fresh.writing = Arc::new(filling);
             } else {
-                writing.extend(filling);
+                Arc::make_mut(&mut fresh.writing).extend(filling);
             }
-            fresh.writing = Arc::new(writing);
-            (Arc::clone(&fresh.writing), fresh.position)
+            (Arc::clone(&fresh.writing), last)
         };
-        self.index.write(&changes, position)?;
-        self.fresh
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .writing = Arc::default();
-        Ok(position)
+        self.index.write(&changes, last)?;
+        let written = std::mem::take(
+            &mut self
+                .fresh
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .writing,
+        );
+        // Freed without the lock.
+        drop(written);
+        Ok(last.position)
+    }
+
+    /// The rows of `range` that are not in the index yet, newer over older. They are copied,
+    /// so that no commit waits while the index is read: what moves there meanwhile stands in
+    /// the copy.
+    fn fresh_rows(&self, from: &[u8], below: Option<&[u8]>) -> Changes {
+        let fresh = self.fresh.read().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = Changes::new();
+        for changes in [&*fresh.writing, &fresh.filling] {
+            for (key, value) in changes.range(from.to_vec()..) {
+                let inside = match below {
+                    Some(below) => key.as_slice() < below,
+                    None => key.starts_with(from),
+                };
+                if !inside {
+                    break;
+                }
+                rows.insert(key.clone(), value.clone());
+            }
+        }
+        rows
     }
 
     /// Up to `limit` rows under `prefix` with keys below `before` (all, if empty), the last
@@ -147,29 +170,22 @@ impl State {
         before: &[u8],
         limit: usize,
     ) -> Result<Vec<(Key, Vec<u8>)>, IndexError> {
-        let mut end = prefix.to_vec();
-        end.extend([0xff; 24]);
-        let before = if before.is_empty() {
-            end
+        let end = if before.is_empty() {
+            [prefix, &[0xff; 24]].concat()
         } else {
             before.to_vec()
         };
-        let fresh = self.fresh.read().unwrap_or_else(PoisonError::into_inner);
-        let gone = |changes: &Changes| {
-            within(changes, prefix)
-                .filter(|(_, value)| value.is_none())
-                .count()
-        };
-        let spare = gone(&fresh.writing) + gone(&fresh.filling);
-        let below = self.index.scan_back(prefix, &before, limit + spare)?;
+        let fresh = self.fresh_rows(prefix, Some(&end));
+        let gone = fresh.values().filter(|value| value.is_none()).count();
+        let below = self
+            .index
+            .scan_back(prefix, &end, limit.saturating_add(gone))?;
         let mut rows: BTreeMap<Key, Vec<u8>> = below.into_iter().collect();
-        for changes in [&*fresh.writing, &fresh.filling] {
-            for (key, value) in changes.range(prefix.to_vec()..before.clone()) {
-                match value {
-                    Some(value) => rows.insert(key.clone(), value.clone()),
-                    None => rows.remove(key),
-                };
-            }
+        for (key, value) in fresh {
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
         }
         Ok(rows.into_iter().rev().take(limit).collect())
     }
@@ -200,13 +216,17 @@ impl View for State {
     }
 
     fn any(&self, prefix: &[u8]) -> bool {
-        !self.scan(prefix).is_empty()
+        let fresh = self.fresh_rows(prefix, None);
+        if fresh.values().any(Option::is_some) {
+            return true;
+        }
+        let rows = self.reported(self.index.scan(prefix, fresh.len() + 1));
+        rows.iter().any(|(key, _)| !fresh.contains_key(key))
     }
 
     fn scan(&self, prefix: &[u8]) -> Vec<(Key, Vec<u8>)> {
-        let fresh = self.fresh.read().unwrap_or_else(PoisonError::into_inner);
+        let fresh = self.fresh_rows(prefix, None);
         let rows = self.reported(self.index.scan(prefix, usize::MAX));
-        let rows = merge(rows, &fresh.writing, prefix);
-        merge(rows, &fresh.filling, prefix)
+        merge(rows, &fresh, prefix)
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) observer: Arc<Mutex<Option<Observer>>>,
     pub(crate) options: Options,
     pub(crate) last_package: Option<PackageId>,
+    /// The position of the checkpoint that there is.
+    pub(crate) checkpointed: u64,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,9 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<(mpsc::Sender<Request>, Wor
             Arc::clone(&parts.state),
             parts.options.clone(),
         );
-        named("axis-index").spawn(move || write_index(&signal, &state, &options))?
+        let checkpointed = parts.checkpointed;
+        named("axis-index")
+            .spawn(move || write_index(&signal, &state, &options, checkpointed))?
     };
     let commit = named("axis-commit").spawn(move || {
         let mut commit = Commit {
@@ -135,13 +139,6 @@ impl Commit {
     }
 
     fn batch(&mut self, requests: &mut VecDeque<Request>) {
-        let highest = requests
-            .iter()
-            .filter_map(|request| match &request.command {
-                Command::Accept(accept) => PackageId::from_slice(&accept.package.id),
-                _ => None,
-            });
-        self.last_package = self.last_package.max(highest.max());
         let published = self.sequencer.run(&self.state, requests);
         self.health
             .read_only
@@ -153,10 +150,12 @@ impl Commit {
             ready,
             registry_changed,
             revoked,
+            last_package,
         }) = published
         else {
             return;
         };
+        self.last_package = self.last_package.max(last_package);
         let last_package = self.last_package;
         self.signal.set(|signalled| {
             signalled.dirty = true;
@@ -199,26 +198,31 @@ impl Commit {
             command: Command::Note(fact),
             reply,
         }]));
-        let read_only = self.sequencer.is_read_only() || !self.state.readable();
-        let journal = self.sequencer.into_journal();
-        if !read_only && let Err(error) = journal.stop() {
-            tracing::error!(%error, "the journal could not be closed in good order");
-        }
-        self.signal.set(|signalled| signalled.closing = true);
-        for thread in [index, prepare] {
+        let joined = |thread: JoinHandle<()>| {
             if thread.join().is_err() {
                 tracing::error!("a thread of the ledger ended badly");
             }
+        };
+        // The journal holds the folder's lock: it goes last.
+        self.signal.set(|signalled| signalled.closing = true);
+        joined(index);
+        let read_only = self.sequencer.is_read_only() || !self.state.readable();
+        let journal = self.sequencer.into_journal();
+        if read_only {
+            drop(journal);
+        } else if let Err(error) = journal.stop() {
+            tracing::error!(%error, "the journal could not be closed in good order");
         }
+        joined(prepare);
     }
 }
 
 /// The index thread: rows, checkpoint, anchors.
-fn write_index(signal: &Signal, state: &State, options: &Options) {
+fn write_index(signal: &Signal, state: &State, options: &Options, checkpointed: u64) {
     let mut index = IndexThread {
         state,
         options,
-        checkpointed: state.last().map_or(0, |last| last.position),
+        checkpointed,
         flushed: Instant::now(),
         anchored: None,
     };
@@ -242,13 +246,11 @@ fn write_index(signal: &Signal, state: &State, options: &Options) {
         if let Err(error) = index.step(last_package, closing) {
             tracing::error!(%error, source = ?std::error::Error::source(&error), "the index could not be written; it is made again at the next start");
             signal.set(|signalled| signalled.failed = true);
-            // Untrusted from now on; queries go on over what stands in memory.
-            if closing {
-                return;
-            }
-        } else {
-            signal.changed.notify_all();
+            // Nothing more is written to it; queries go on over what stands in memory.
+            index.distrust();
+            return;
         }
+        signal.changed.notify_all();
         if closing {
             return;
         }
@@ -269,6 +271,9 @@ impl IndexThread<'_> {
         last_package: Option<PackageId>,
         closing: bool,
     ) -> Result<(), crate::IndexError> {
+        if !self.state.readable() {
+            self.distrust();
+        }
         let position = self.state.write_index()?;
         let disk = &*self.options.disk;
         if closing || self.flushed.elapsed() > FLUSH {
@@ -283,23 +288,31 @@ impl IndexThread<'_> {
             self.write_anchor();
             self.anchored = Some(Instant::now());
         }
-        if closing {
+        if closing && self.state.readable() {
             self.state.index().close(disk, &self.options.root)?;
         }
         Ok(())
     }
 
+    /// After an I/O error the next start makes the index again.
+    fn distrust(&self) {
+        if let Err(error) = crate::index::Index::distrust(&*self.options.disk, &self.options.root) {
+            tracing::error!(%error, "the index could not be marked as damaged; run `axis index rebuild` before the next start");
+        }
+    }
+
     fn checkpoint(&self, last_package: Option<PackageId>) {
-        let open = self.state.open();
-        // Read under the guard: publishing takes it first, so the two agree.
-        let Some(last) = self.state.last() else {
-            return;
+        let bytes = {
+            // Nothing is published while the guard is held, so the three agree.
+            let open = self.state.open();
+            let Some(last) = self.state.last() else {
+                return;
+            };
+            let registry = self.state.registry();
+            let now = self.options.clock.now();
+            checkpoint::encode(last, &open, &registry, last_package, now)
         };
-        let (disk, root) = (&*self.options.disk, &self.options.root);
-        let registry = self.state.registry();
-        let now = self.options.clock.now();
-        if let Err(error) = checkpoint::write(disk, root, last, &open, &registry, last_package, now)
-        {
+        if let Err(error) = checkpoint::write(&*self.options.disk, &self.options.root, &bytes) {
             tracing::warn!(%error, "the checkpoint could not be written; the next start reads more of the journal");
         }
     }
