@@ -135,13 +135,6 @@ pub(crate) fn settle(request: v1::SettleRequest, via: &'static str) -> Result<Se
             ));
         }
     };
-    if outcome == Outcome::Failed && request.reason.trim().is_empty() {
-        return Err(Refusal::new(Name::BadArgument).at(
-            "reason",
-            "Báo lỗi nhận phải kèm lý do.",
-            "A failed delivery needs a reason.",
-        ));
-    }
     if request.reason.len() > REASON {
         return Err(Refusal::new(Name::BadArgument).at(
             "reason",
@@ -203,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_settle_needs_an_outcome_and_a_failure_a_reason() {
+    fn a_settle_needs_an_outcome_and_a_delivery() {
         let read = settle(request(1, ""), "settle").unwrap();
         assert_eq!(
             (read.outcome, read.round, read.via),
@@ -224,7 +217,6 @@ mod tests {
         };
         assert_eq!(path(request(0, "")), "outcome");
         assert_eq!(path(request(9, "")), "outcome");
-        assert_eq!(path(request(2, "  ")), "reason");
         assert_eq!(path(request(1, &"x".repeat(REASON + 1))), "reason");
         let unknown = v1::SettleRequest {
             delivery_id: "1".into(),

@@ -127,8 +127,7 @@ impl ExchangeService for Core {
             .download(&peer, delivery)
             .await
             .map_err(tell)?;
-        let stream = frames::download(offer).await.map_err(tell)?;
-        Ok(Response::new(stream))
+        Ok(Response::new(frames::download(offer)))
     }
 }
 

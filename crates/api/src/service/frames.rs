@@ -3,7 +3,6 @@
 //! The streams of Fetch and Download are made frame by frame as the client takes them, so
 //! nothing is buffered here, and a stream that is dropped knows exactly what it has not sent.
 
-use bytes::Bytes;
 use exchange::refusal::{Name, Refusal};
 use exchange::{Content, Exchange, FetchFilter, Offer, Outcome, Peer, Settle};
 use futures_util::stream;
@@ -19,28 +18,19 @@ use crate::{convert, v1};
 pub(super) struct Frames {
     id: String,
     header: Option<v1::DeliveryHeader>,
-    /// The first chunk, asked for before the header leaves.
-    ahead: Option<Bytes>,
     content: Content,
     left: u64,
 }
 
 impl Frames {
-    /// Asks for the first content: from then on the delivery is durably `fetched`. A refusal
-    /// here comes before anything of the delivery has left.
-    pub(super) async fn open(offer: Offer) -> Result<Self, Refusal> {
-        let Offer {
-            header,
-            mut content,
-        } = offer;
-        let first = content.next_chunk(DELIVERY_CHUNK_MAX).await?;
-        Ok(Self {
+    pub(super) fn new(offer: Offer) -> Self {
+        let Offer { header, content } = offer;
+        Self {
             id: header.delivery.to_string(),
             left: header.size,
             header: Some(convert::header(header)),
-            ahead: first,
             content,
-        })
+        }
     }
 
     /// The next frame; `None` behind the last.
@@ -53,13 +43,13 @@ impl Frames {
         if self.left == 0 {
             return Ok(None);
         }
-        let chunk = match self.ahead.take() {
-            Some(chunk) => Some(chunk),
-            None => self.content.next_chunk(DELIVERY_CHUNK_MAX).await?,
-        };
         // Less or more content than the header announces is damage, and no last chunk leaves.
         let damaged = || Refusal::new(Name::ContentDamaged);
-        let data = chunk.ok_or_else(damaged)?;
+        let data = self
+            .content
+            .next_chunk(DELIVERY_CHUNK_MAX)
+            .await?
+            .ok_or_else(damaged)?;
         self.left = self
             .left
             .checked_sub(data.len() as u64)
@@ -75,18 +65,19 @@ impl Frames {
     }
 }
 
-/// A lease that is given back unless the delivery was sent whole.
+/// A lease that is given back if the stream ends before the delivery was sent whole.
 struct Lease {
     exchange: Exchange,
     peer: Peer,
     delivery: DeliveryId,
     round: u32,
-    sent: bool,
+    /// It was sent whole, or cannot be.
+    kept: bool,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.sent {
+        if self.kept {
             return;
         }
         let settle = Settle {
@@ -140,11 +131,14 @@ impl Fetch {
     async fn next(&mut self) -> Result<Option<v1::DeliveryFrame>, Refusal> {
         loop {
             if let Some((frames, lease)) = &mut self.current {
-                if let Some(frame) = frames.next().await? {
+                let frame = frames.next().await;
+                if let Ok(Some(frame)) = frame {
                     return Ok(Some(frame));
                 }
-                lease.sent = true;
+                // Sent whole; or damaged, and then it must not be the first of the next fetch.
+                lease.kept = true;
                 self.current = None;
+                frame?;
             }
             if self.left == 0 || self.core.drain.is_cancelled() {
                 return Ok(None);
@@ -158,26 +152,20 @@ impl Fetch {
                 peer: self.peer.clone(),
                 delivery: offer.header.delivery,
                 round: offer.header.round,
-                sent: false,
+                kept: false,
             };
-            match Frames::open(offer).await {
-                Ok(frames) => self.current = Some((frames, lease)),
-                // Recalled since it was leased: as if it had never waited.
-                Err(refusal) if refusal.name == Name::Recalled => {}
-                Err(refusal) => return Err(refusal),
-            }
+            self.current = Some((Frames::new(offer), lease));
         }
     }
 }
 
-/// One delivery. Refusals that are known at once come before the stream.
-pub(super) async fn download(offer: Offer) -> Result<BoxStream<v1::DeliveryFrame>, Refusal> {
-    let frames = Frames::open(offer).await?;
-    Ok(Box::pin(stream::try_unfold(
-        frames,
+/// One delivery.
+pub(super) fn download(offer: Offer) -> BoxStream<v1::DeliveryFrame> {
+    Box::pin(stream::try_unfold(
+        Frames::new(offer),
         |mut frames| async move {
             let frame = frames.next().await.map_err(tell)?;
             Ok::<_, Status>(frame.map(|frame| (frame, frames)))
         },
-    )))
+    ))
 }

@@ -2,23 +2,23 @@
 //!
 //! One task a stream, with two halves that do not wait for each other: one reads (credit and
 //! settles), one writes (deliveries in order). Between it and the client stands a channel of
-//! two messages, so a slow client holds at most what [`AHEAD_BYTES`] says.
+//! two messages: a slow client makes the axis hold no more than these.
 
 use std::future::pending;
 use std::time::Duration;
 
-use exchange::refusal::{Name, Refusal};
+use exchange::refusal::Name;
 use exchange::{Next, Peer, Subscription};
 use futures_util::StreamExt;
-use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::codegen::{BoxFuture, BoxStream};
+use tonic::codegen::BoxStream;
 use tonic::{Status, Streaming};
 use tracing::Instrument;
 
 use super::frames::Frames;
-use super::{Core, DELIVERY_CHUNK_MAX, tell};
+use super::{Core, tell};
 use crate::v1::subscribe_request::{Open, Request};
 use crate::v1::subscribe_response::Response;
 use crate::{convert, refused, v1};
@@ -27,10 +27,6 @@ use crate::{convert, refused, v1};
 const CREDIT_MAX: u32 = 1_000;
 /// Until when the opening message is awaited.
 const OPENING: Duration = Duration::from_secs(30);
-/// Deliveries, and bytes of their content, that are made ready while an earlier one is sent:
-/// their durable `fetched` marks then share a sync.
-const AHEAD: usize = 64;
-const AHEAD_BYTES: usize = 1 << 20;
 /// Settles of one stream under way at once.
 const SETTLES: usize = 256;
 
@@ -156,25 +152,14 @@ async fn settle(core: &Core, peer: &Peer, request: v1::SettleRequest) -> Respons
     }
 }
 
-/// Something on its way out, in order.
-enum Ready {
-    Delivery(Box<Frames>),
-    /// It was recalled since it was leased: as if it had never waited.
-    Skipped,
-    CaughtUp,
-}
-
 /// The writing half: ends only when the subscription is cut or content is damaged.
 async fn write(
     mut subscription: Subscription,
     mut credit: watch::Receiver<u64>,
     out: &Out,
 ) -> Result<(), Status> {
-    let mut ahead: FuturesOrdered<BoxFuture<(usize, Ready), Refusal>> = FuturesOrdered::new();
-    let mut ahead_bytes = 0;
     let mut given = 0;
     loop {
-        let room = ahead.len() < AHEAD && ahead_bytes < AHEAD_BYTES;
         tokio::select! {
             changed = credit.changed() => {
                 // The reading half has ended; it tells why.
@@ -185,39 +170,16 @@ async fn write(
                 subscription.add_credit(u32::try_from(sum - given).unwrap_or(u32::MAX));
                 given = sum;
             }
-            next = subscription.next(), if room => match next {
+            next = subscription.next() => match next {
                 Next::Offer(offer) => {
-                    let size = usize::try_from(offer.header.size).unwrap_or(usize::MAX);
-                    let bytes = size.min(DELIVERY_CHUNK_MAX);
-                    ahead_bytes += bytes;
-                    ahead.push_back(Box::pin(async move {
-                        match Frames::open(*offer).await {
-                            Ok(frames) => Ok((bytes, Ready::Delivery(Box::new(frames)))),
-                            Err(refusal) if refusal.name == Name::Recalled => {
-                                Ok((bytes, Ready::Skipped))
-                            }
-                            Err(refusal) => Err(refusal),
-                        }
-                    }));
-                }
-                Next::CaughtUp => {
-                    ahead.push_back(Box::pin(async { Ok((0, Ready::CaughtUp)) }));
-                }
-                Next::Cut(refusal) => return Err(tell(refusal)),
-            },
-            Some(ready) = ahead.next() => {
-                let (bytes, ready) = ready.map_err(tell)?;
-                ahead_bytes -= bytes;
-                match ready {
-                    Ready::Skipped => {}
-                    Ready::CaughtUp => send(out, Response::CaughtUp(v1::CaughtUp {})).await?,
-                    Ready::Delivery(mut frames) => {
-                        while let Some(frame) = frames.next().await.map_err(tell)? {
-                            send(out, Response::Frame(frame)).await?;
-                        }
+                    let mut frames = Frames::new(*offer);
+                    while let Some(frame) = frames.next().await.map_err(tell)? {
+                        send(out, Response::Frame(frame)).await?;
                     }
                 }
-            }
+                Next::CaughtUp => send(out, Response::CaughtUp(v1::CaughtUp {})).await?,
+                Next::Cut(refusal) => return Err(tell(refusal)),
+            },
         }
     }
 }
