@@ -1,5 +1,55 @@
-//! The rules of the exchange: admission, delivery, status feedback.
-mod facade;
-pub mod refusal;
+//! The exchange: admission, delivery, status feedback, recall, the registry, and what
+//! operators ask. It knows rules, not protocols: gRPC, VXP and the command line stand in
+//! front of it.
+//!
+//! What it promises:
+//!
+//! * A [`Receipt`] is true: the package is durable, each receiver has its delivery.
+//! * A refusal has a name from one closed table ([`refusal::Name`]), says what, where and what
+//!   to do, and leaves nothing of the package behind.
+//! * Content leaves only for the receiver's system, after `fetched` is durable, and never
+//!   after a recall; bytes that do not match their hash do not leave.
+//! * The same push answers alike, however often it comes.
+//!
+//! ```
+//! use exchange::{Credentials, Exchange, Operator, Options};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let mut options = Options::new(folder.path().join("data"));
+//! # options.segment_size = 1 << 20;
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let exchange = Exchange::open(options, |_, _| {}).await?;
+//! let operator = Operator { uid: 0, person: "Lan".to_owned() };
+//! let csv = "code,code_2020,name,parent\n000.00.01.H99,H99.01,Sở Nội vụ,\n";
+//! let imported = exchange.import_agencies(&operator, csv.into(), "", false).await?;
+//! assert_eq!(imported.added, 1);
+//! exchange.close().await;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
-pub use facade::*;
+mod admission;
+mod delivery;
+mod history;
+mod keys;
+mod lease;
+mod limit;
+mod made;
+mod operations;
+mod push;
+pub mod refusal;
+mod registrar;
+mod relay;
+mod service;
+mod status;
+mod subscription;
+mod types;
+
+pub use delivery::{Content, Offer};
+pub use keys::KeyFileError;
+pub use push::Upload;
+pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};
+pub use subscription::{Next, Subscription};
+pub use types::*;

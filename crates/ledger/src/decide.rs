@@ -73,8 +73,7 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
     }
     // New receivers cannot be given bytes that have left.
     let same_bytes = first.is_some_and(|(held, same_bytes)| {
-        same_bytes
-            && !read::<PackageRow>(view, &rows::package(held)).is_some_and(|row| row.removed)
+        same_bytes && !read::<PackageRow>(view, &rows::package(held)).is_some_and(|row| row.removed)
     });
     let matched = matched_by(view, key, &package, &fresh);
     let Some((first, _)) = first else {

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use crate::event::{
-    DeliveryChanged, DeliveryState, PackageAccepted, PayloadRemoved, Receiver,
-    ReceiversAdded, StatusFacts, StatusMatched,
+    DeliveryChanged, DeliveryState, PackageAccepted, PayloadRemoved, Receiver, ReceiversAdded,
+    StatusFacts, StatusMatched,
 };
 use crate::fact::{Change, Fact};
 use crate::id::{AgencyId, DeliveryId, PackageId};

@@ -204,7 +204,10 @@ impl Index {
                 None => batch.remove(key.as_slice()),
             }
         }
-        batch.insert(POSITION, [&at.position.to_be_bytes(), &at.chain[..]].concat());
+        batch.insert(
+            POSITION,
+            [&at.position.to_be_bytes(), &at.chain[..]].concat(),
+        );
         self.db
             .apply_batch(batch)
             .map_err(|source| self.failed(source))

@@ -29,6 +29,9 @@
 //! # }
 //! ```
 
+#[cfg(test)]
+extern crate self as ledger;
+
 mod checkpoint;
 mod command;
 mod decide;
@@ -38,6 +41,8 @@ pub mod id;
 mod index;
 mod layer;
 pub mod open;
+#[cfg(test)]
+mod proofs;
 mod query;
 pub mod registry;
 #[allow(missing_docs)] // the fields of rows are named for what they hold
@@ -199,12 +204,7 @@ impl Ledger {
         let reader = opened.journal.reader();
         let payloads = opened.journal.payloads();
         let last = reader.last();
-        let state = Arc::new(State::new(
-            opened.index,
-            opened.open,
-            opened.registry,
-            last,
-        ));
+        let state = Arc::new(State::new(opened.index, opened.open, opened.registry, last));
         let health = Arc::<Health>::default();
         let observer = Arc::<Mutex<Option<Observer>>>::default();
         let (commands, worker) = worker::start(worker::Parts {

@@ -90,12 +90,14 @@ impl Query {
             .nth(row.fact as usize);
         Ok(match fact {
             // A row that points elsewhere finds nothing rather than another's package.
-            Some(Fact::PackageAccepted(facts)) if facts.id == id.as_bytes()[..] => Some(StoredPackage {
-                id,
-                facts: *facts,
-                anchor,
-                location: row.location,
-            }),
+            Some(Fact::PackageAccepted(facts)) if facts.id == id.as_bytes()[..] => {
+                Some(StoredPackage {
+                    id,
+                    facts: *facts,
+                    anchor,
+                    location: row.location,
+                })
+            }
             _ => None,
         })
     }
@@ -118,7 +120,11 @@ impl Query {
     /// # Errors
     /// The conflict that would refuse it.
     pub fn preview(&self, package: PackageAccepted) -> Result<bool, crate::Conflict> {
-        let accept = crate::Accept { package, payload: journal::Payload::None, own_15: Vec::new() };
+        let accept = crate::Accept {
+            package,
+            payload: journal::Payload::None,
+            own_15: Vec::new(),
+        };
         crate::decide::accept(&*self.state, accept).map(|decision| !decision.facts.is_empty())
     }
 

@@ -280,7 +280,9 @@ fn derive(
 }
 
 fn is_in_journal(reader: &Reader, anchor: journal::Anchor) -> bool {
-    reader.last().is_some_and(|last| anchor.position <= last.position)
+    reader
+        .last()
+        .is_some_and(|last| anchor.position <= last.position)
         && reader
             .scan(ScanStart::After(anchor.position.saturating_sub(1)))
             .next()

@@ -36,12 +36,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(
-        index: Index,
-        open: Open,
-        registry: Registry,
-        last: Option<Anchor>,
-    ) -> Self {
+    pub(crate) fn new(index: Index, open: Open, registry: Registry, last: Option<Anchor>) -> Self {
         Self {
             fresh: RwLock::new(Fresh {
                 last,

@@ -91,8 +91,7 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<(mpsc::Sender<Request>, Wor
             parts.options.clone(),
         );
         let checkpointed = parts.checkpointed;
-        named("axis-index")
-            .spawn(move || write_index(&signal, &state, &options, checkpointed))?
+        named("axis-index").spawn(move || write_index(&signal, &state, &options, checkpointed))?
     };
     let commit = named("axis-commit").spawn(move || {
         let mut commit = Commit {

@@ -1,0 +1,434 @@
+//! Receiving: what is offered, its content, and how it is settled.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use journal::{PayloadReader, ReadError};
+use ledger::event::{Actor, PackageKind};
+use ledger::id::{AgencyId, DeliveryId, SystemId};
+use ledger::open::{OpenDelivery, Place};
+use ledger::rows::DeliveryRow;
+use ledger::time::Ms;
+use ledger::{Change, ChangeDelivery, Command, Committed, PackageBytes, StoredPackage};
+
+use crate::lease::Holder;
+use crate::made;
+use crate::refusal::{Name, Refusal};
+use crate::service::{Exchange, Inner, Peer, refused_query};
+use crate::types::{Facts, FetchFilter, Header, Lane, Outcome, Settle, Settled};
+
+/// Content up to this size is read at once when it is offered.
+const AT_ONCE: u64 = 64 << 10;
+
+/// A delivery on its way to its receiver: `fetched` is durable.
+#[derive(Debug)]
+pub struct Offer {
+    /// What is told before the content.
+    pub header: Header,
+    /// The content.
+    pub content: Content,
+}
+
+/// A package's bytes, checked against their SHA-256 as they are read.
+#[derive(Debug)]
+pub struct Content {
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Whole(Bytes),
+    Stream(Box<PayloadReader>),
+    Ended,
+}
+
+impl Content {
+    /// The next bytes, at most `max`; `None` after the last.
+    ///
+    /// # Errors
+    /// CONTENT_DAMAGED before the last bytes leave if they do not match their hash; REMOVED.
+    pub async fn next_chunk(&mut self, max: usize) -> Result<Option<Bytes>, Refusal> {
+        match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Ended => Ok(None),
+            Source::Whole(mut bytes) => {
+                if bytes.len() > max {
+                    let rest = bytes.split_off(max);
+                    self.source = Source::Whole(rest);
+                }
+                Ok((!bytes.is_empty()).then_some(bytes))
+            }
+            Source::Stream(mut reader) => {
+                let read = tokio::task::spawn_blocking(move || {
+                    let chunk = reader.next_chunk(max);
+                    (reader, chunk)
+                });
+                let Ok((reader, chunk)) = read.await else {
+                    return Err(Refusal::new(Name::Internal));
+                };
+                match chunk {
+                    Ok(Some(bytes)) => {
+                        self.source = Source::Stream(reader);
+                        Ok(Some(bytes))
+                    }
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(refused_query(&error.into())),
+                }
+            }
+        }
+    }
+}
+
+fn content(bytes: PackageBytes) -> Result<Content, ReadError> {
+    let source = match bytes {
+        PackageBytes::Made(bytes) => Source::Whole(bytes),
+        PackageBytes::Payload(mut reader) if reader.len() <= AT_ONCE => {
+            let max = usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
+            let whole = reader.next_chunk(max)?.unwrap_or_default();
+            // The hash is checked before the last chunk; this is the last.
+            Source::Whole(whole)
+        }
+        PackageBytes::Payload(reader) => Source::Stream(Box::new(reader)),
+    };
+    Ok(Content { source })
+}
+
+impl Exchange {
+    /// Leases the next waiting delivery of the system's agencies, if there is one.
+    ///
+    /// # Errors
+    /// NOT_FOUND for an agency that is not the system's; what the disk brings.
+    pub async fn fetch(&self, peer: &Peer, filter: &FetchFilter) -> Result<Option<Offer>, Refusal> {
+        let inner = &self.inner;
+        loop {
+            if inner.closing.is_cancelled() {
+                return Err(Refusal::new(Name::NotServing).retry_after(5_000));
+            }
+            let Some((place, delivery, before, until)) = inner.lease_next(peer.system(), filter)? else {
+                return Ok(None);
+            };
+            let lease = LeaseGuard::new(inner, delivery.id(&place), peer.system());
+            match inner.prepare(peer, place, delivery, before, Some(until), "fetch").await {
+                Ok(Some(offer)) => {
+                    lease.keep();
+                    return Ok(Some(offer));
+                }
+                // It was recalled or settled meanwhile: the next one.
+                Ok(None) => {}
+                Err(refusal) => {
+                    if refusal.name == Name::ContentDamaged {
+                        // Put aside for the time of the lease: the next fetch gets another one.
+                        lease.keep();
+                    }
+                    return Err(refusal);
+                }
+            }
+        }
+    }
+
+    /// Settles a delivery: acknowledged, failed, or given back.
+    ///
+    /// # Errors
+    /// NOT_FOUND, FOREIGN_DELIVERY, WRONG_STATE, RECALLED, REASON_MISSING, or the ledger's.
+    pub async fn settle(&self, peer: &Peer, settle: Settle) -> Result<Settled, Refusal> {
+        let inner = &self.inner;
+        let delivery = settle.delivery;
+        let row = inner.own_delivery(peer.system(), delivery).await?;
+        let now = inner.now();
+        let state = row.state();
+        if settle.outcome == Outcome::Released {
+            if let Some(place) = inner.leases.release(&delivery, peer.system()) {
+                inner.offer_again(&[place]);
+            }
+            return Ok(Settled { delivery, state, at: now, changed: false });
+        }
+        if settle.outcome == Outcome::Failed && settle.reason.trim().is_empty() {
+            return Err(Refusal::new(Name::ReasonMissing).at(
+                "reason",
+                "Báo lỗi nhận (failed) phải kèm lý do.",
+                "A delivery that failed needs a reason.",
+            ));
+        }
+        let (change, own_01) = match settle.outcome {
+            Outcome::Acknowledged => (Change::Acknowledged, inner.own_01(&row, peer.system(), now).await?),
+            _ => (Change::Failed, None),
+        };
+        let committed = inner
+            .commit(Command::Change(Box::new(ChangeDelivery {
+                delivery,
+                change,
+                round: (settle.round != 0).then_some(settle.round),
+                at: now,
+                actor: peer.actor(),
+                via: settle.via,
+                reason: settle.reason,
+                own_01,
+            })))
+            .await?;
+        let Committed::Changed { state, round, changed } = committed else {
+            return Err(Refusal::new(Name::Internal));
+        };
+        if settle.round == 0 || settle.round == round {
+            inner.leases.settled(&delivery);
+        }
+        Ok(Settled { delivery, state, at: now, changed })
+    }
+
+    /// Makes a fetch's lease last longer, counted from now; says until when.
+    ///
+    /// # Errors
+    /// NOT_FOUND if the system has no lease on it.
+    pub fn extend(&self, peer: &Peer, delivery: DeliveryId) -> Result<Ms, Refusal> {
+        let until = self.inner.lease_end();
+        self.inner.leases.extend(&delivery, peer.system(), until).ok_or_else(|| {
+            Refusal::new(Name::NotFound).at(
+                "delivery_id",
+                "Hệ thống không giữ bản gửi này (đã hết hạn giữ, đã kết thúc, hoặc chưa nhận).",
+                "The system has no lease on this delivery (it ended, was settled, or was never fetched).",
+            )
+        })?;
+        Ok(until)
+    }
+
+    /// The content of one delivery, by its id; not a lease.
+    ///
+    /// # Errors
+    /// NOT_FOUND, FOREIGN_DELIVERY, RECALLED, REMOVED, WRONG_STATE while it is held.
+    pub async fn download(&self, peer: &Peer, delivery: DeliveryId) -> Result<Offer, Refusal> {
+        let inner = &self.inner;
+        let row = inner.own_delivery(peer.system(), delivery).await?;
+        let (row, package, content) =
+            inner.serve(row, delivery, peer.actor(), "download").await?;
+        let header = inner.header(delivery, &row, &package, 0, None);
+        Ok(Offer { header, content })
+    }
+}
+
+/// Gives a lease back unless the offer was made.
+struct LeaseGuard<'a> {
+    inner: &'a Arc<Inner>,
+    delivery: DeliveryId,
+    system: &'a SystemId,
+    kept: bool,
+}
+
+impl<'a> LeaseGuard<'a> {
+    fn new(inner: &'a Arc<Inner>, delivery: DeliveryId, system: &'a SystemId) -> Self {
+        Self { inner, delivery, system, kept: false }
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for LeaseGuard<'_> {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Some(place) = self.inner.leases.release(&self.delivery, self.system)
+        {
+            self.inner.offer_again(&[place]);
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn lease_end(&self) -> Ms {
+        let lease = i64::try_from(self.options.lease.as_millis()).unwrap_or(i64::MAX);
+        Ms(self.now().0.saturating_add(lease))
+    }
+
+    /// The first delivery in serving order that nobody has, leased.
+    fn lease_next(
+        &self,
+        system: &SystemId,
+        filter: &FetchFilter,
+    ) -> Result<Option<(Place, OpenDelivery, u32, Ms)>, Refusal> {
+        let registry = self.ledger.registry();
+        let served = registry.system(system.as_str()).map(|s| s.facts.agencies.clone()).unwrap_or_default();
+        let mut agencies: Vec<AgencyId> = served.into_iter().map(AgencyId).collect();
+        if let Some(code) = &filter.agency {
+            let wanted = registry.resolve(code).filter(|agency| agencies.contains(agency));
+            let Some(wanted) = wanted else {
+                return Err(Refusal::new(Name::NotFound).at(
+                    "agency",
+                    format!("Cơ quan {code:?} không thuộc hệ thống đang gọi."),
+                    format!("The agency {code:?} is not of the calling system."),
+                ));
+            };
+            agencies = vec![wanted];
+        }
+        let until = self.lease_end();
+        let open = self.ledger.open_deliveries();
+        loop {
+            let fits = |place: &Place, delivery: &OpenDelivery| {
+                delivery.is_deliverable()
+                    && filter.kind.is_none_or(|kind| kind == delivery.kind())
+                    && !self.leases.is_held(&delivery.id(place))
+            };
+            let next = agencies
+                .iter()
+                .filter_map(|agency| open.of(*agency).find(|(place, delivery)| fits(place, delivery)))
+                .min_by_key(|(place, _)| place.order());
+            let Some((place, delivery)) = next else { return Ok(None) };
+            let id = delivery.id(place);
+            if let Some(before) = self.leases.take(id, *place, system, Holder::Until(until)) {
+                return Ok(Some((*place, *delivery, before, until)));
+            }
+        }
+    }
+
+    /// Makes an offer of a leased delivery; `None` if it may no longer be served.
+    pub(crate) async fn prepare(
+        &self,
+        peer: &Peer,
+        place: Place,
+        delivery: OpenDelivery,
+        before: u32,
+        until: Option<Ms>,
+        via: &'static str,
+    ) -> Result<Option<Offer>, Refusal> {
+        let id = delivery.id(&place);
+        let Some(row) = self.ask(move |query| Ok(query.delivery(id))).await? else { return Ok(None) };
+        match self.serve(row, id, peer.actor(), via).await {
+            Ok((row, package, content)) => {
+                self.fetched_now(AgencyId(row.receiver), self.now());
+                let header = self.header(id, &row, &package, before, until);
+                Ok(Some(Offer { header, content }))
+            }
+            Err(refusal) if matches!(refusal.name, Name::Recalled | Name::WrongState | Name::NotFound) => {
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Records `fetched` if it is not yet, and opens the content. What was recalled is not
+    /// served, whatever its state.
+    async fn serve(
+        &self,
+        mut row: DeliveryRow,
+        delivery: DeliveryId,
+        actor: Actor,
+        via: &'static str,
+    ) -> Result<(DeliveryRow, StoredPackage, Content), Refusal> {
+        let committed = self
+            .commit(Command::Change(Box::new(ChangeDelivery {
+                delivery,
+                change: Change::Fetched,
+                round: None,
+                at: self.now(),
+                actor,
+                via,
+                reason: String::new(),
+                own_01: None,
+            })))
+            .await?;
+        if let Committed::Changed { state, round, .. } = committed {
+            row.state = state.into();
+            row.round = round;
+        }
+        let package_id = row.package_id().ok_or_else(|| Refusal::new(Name::Internal))?;
+        let opened = self
+            .ask(move |query| {
+                let Some(package) = query.package(package_id)? else { return Ok(None) };
+                let content = content(query.bytes(&package)?)?;
+                Ok(Some((package, content)))
+            })
+            .await?;
+        let (package, content) = opened.ok_or_else(|| Refusal::new(Name::NotFound))?;
+        Ok((row, package, content))
+    }
+
+    /// A delivery for an agency of the system.
+    pub(crate) async fn own_delivery(
+        &self,
+        system: &SystemId,
+        delivery: DeliveryId,
+    ) -> Result<DeliveryRow, Refusal> {
+        let row = self.ask(move |query| Ok(query.delivery(delivery))).await?.ok_or_else(|| {
+            Refusal::new(Name::NotFound).at(
+                "delivery_id",
+                format!("Không có bản gửi {delivery}."),
+                format!("There is no delivery {delivery}."),
+            )
+        })?;
+        if !self.serves(system, AgencyId(row.receiver)) {
+            return Err(Refusal::new(Name::ForeignDelivery));
+        }
+        Ok(row)
+    }
+
+    fn header(
+        &self,
+        delivery: DeliveryId,
+        row: &DeliveryRow,
+        package: &StoredPackage,
+        before: u32,
+        leased_until: Option<Ms>,
+    ) -> Header {
+        let facts = &package.facts;
+        let registry = self.ledger.registry();
+        let written = facts.receivers.iter().find(|receiver| receiver.agency == row.receiver);
+        let code = written.map_or("", |receiver| receiver.code.as_str());
+        Header {
+            delivery,
+            package: package.id,
+            kind: facts.kind(),
+            sender: crate::service::party(&registry, AgencyId(facts.sender), &facts.sender_code),
+            receiver: crate::service::party(&registry, AgencyId(row.receiver), code),
+            lane: Lane::try_from(row.lane).unwrap_or_default(),
+            level: u8::try_from(row.level).unwrap_or_default(),
+            round: row.round,
+            redelivered: before > 0,
+            sha256: sha256_of(&facts.sha256),
+            size: facts.size,
+            accepted_at: Ms(facts.accepted_at_ms),
+            leased_until,
+            facts: facts_of(package),
+        }
+    }
+
+    /// The 01 that the axis makes when a document is settled, unless the receiver's system
+    /// does it itself or a status of the receiver's is there already.
+    async fn own_01(
+        &self,
+        row: &DeliveryRow,
+        system: &SystemId,
+        now: Ms,
+    ) -> Result<Option<Box<ledger::event::PackageAccepted>>, Refusal> {
+        let registry = self.ledger.registry();
+        let acknowledges =
+            registry.system(system.as_str()).is_some_and(|system| system.facts.axis_acknowledges);
+        if !acknowledges || row.kind != PackageKind::Document as i32 || row.business == 1 {
+            return Ok(None);
+        }
+        let (Some(document), Some(package_id)) = (row.document_key(), row.package_id()) else {
+            return Ok(None);
+        };
+        let receiver = AgencyId(row.receiver);
+        let stored = self
+            .ask(move |query| {
+                let cell = query.cell(document, receiver);
+                if cell.own || cell.axis_01 {
+                    return Ok(None);
+                }
+                query.package(package_id)
+            })
+            .await?;
+        Ok(stored.and_then(|stored| {
+            let id = self.ledger.next_package_id();
+            made::arrived(&registry, &stored.facts, receiver, id, now).map(Box::new)
+        }))
+    }
+}
+
+pub(crate) fn facts_of(package: &StoredPackage) -> Facts {
+    match (&package.facts.document, &package.facts.status) {
+        (Some(document), _) => Facts::Document(document.clone()),
+        (None, status) => Facts::Status(status.clone().unwrap_or_default()),
+    }
+}
+
+pub(crate) fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    bytes.try_into().unwrap_or_default()
+}

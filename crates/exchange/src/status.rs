@@ -1,0 +1,234 @@
+//! Statuses: reports built for a receiver's system, and the matrix of a document.
+
+use bytes::Bytes;
+use edxml::write::StatusDraft;
+use edxml::{Organ, StatusCode, Timestamp};
+use ledger::event::{PackageAccepted, PackageKind};
+use ledger::id::{AgencyId, DeliveryId, PackageId};
+use ledger::registry::Registry;
+use ledger::rows::{DeliveryRow, DocumentKey};
+use ledger::time::Ms;
+
+use crate::admission::{document_key, reason_missing};
+use crate::made::{About, number_and_notation, response_for};
+use crate::refusal::{Name, Refusal};
+use crate::service::{Caller, Exchange, Inner, Peer, party};
+use crate::types::{
+    Cell, DocumentRef, Matrix, PushOptions, Receipt, Report, StatusEvent,
+};
+
+/// The first package of a document and who holds it.
+struct Known {
+    first: PackageAccepted,
+    holders: Vec<AgencyId>,
+}
+
+impl Exchange {
+    /// Builds a status package and pushes it for the reporting agency.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENT with the argument's name, UNKNOWN_RECEIVER, UNKNOWN_DOCUMENT,
+    /// REASON_MISSING, or what a push brings.
+    pub async fn report(&self, peer: &Peer, report: Report) -> Result<Receipt, Refusal> {
+        let inner = &self.inner;
+        let registry = inner.ledger.registry();
+        let code = StatusCode::parse(&report.code).ok_or_else(|| {
+            bad(
+                "code",
+                format!("Mã trạng thái {:?} không phải hai chữ số.", report.code),
+                format!("The status code {:?} is not two digits.", report.code),
+            )
+        })?;
+        if code.needs_reason() && report.reason.trim().is_empty() {
+            return Err(reason_missing(code.number()));
+        }
+        let to = registry.resolve(&report.to).ok_or_else(|| {
+            Refusal::new(Name::UnknownReceiver).at(
+                "to",
+                format!("Mã cơ quan {:?} không có trong danh mục.", report.to),
+                format!("The code {:?} is not registered.", report.to),
+            )
+        })?;
+        let is_take_back = code.number() == 13;
+        let key = document_key(&report.document_id);
+        let candidates = reporters(&registry, peer, report.from.as_deref())?;
+        let mut found = None;
+        for from in &candidates {
+            let sender = if is_take_back { *from } else { to };
+            let Some(known) = inner.known(DocumentKey::of(sender, &key)).await? else { continue };
+            let concerned = if is_take_back { to } else { *from };
+            if known.holders.contains(&concerned) || candidates.len() == 1 {
+                found = Some((*from, known));
+                break;
+            }
+        }
+        let Some((from, known)) = found else {
+            return Err(Refusal::new(Name::UnknownDocument).at(
+                "document_id",
+                format!("Trục không biết văn bản {:?} giữa {} và cơ quan của hệ thống.", report.document_id, report.to),
+                format!("The axis knows no document {:?} between {} and an agency of the system.", report.document_id, report.to),
+            ));
+        };
+        let now = inner.now();
+        let facts = known.first.document.clone().unwrap_or_default();
+        let number = number_and_notation(&facts);
+        let about = About {
+            sender: to,
+            sender_code: &report.to,
+            key: &facts.document_key,
+            id: facts.document_id.as_deref().unwrap_or(&facts.document_key),
+            code: &number,
+            date: &facts.promulgation_date,
+        };
+        let reporter = registry.agency(from).cloned().unwrap_or_default();
+        let from_code = report.from.clone().unwrap_or_else(|| reporter.code.clone());
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let staff = edxml::Staff {
+            department: text(&report.staff.department),
+            name: text(&report.staff.name),
+            mobile: text(&report.staff.mobile),
+            email: text(&report.staff.email),
+        };
+        let draft = StatusDraft {
+            from: Organ::new(from_code, Some(&reporter.name)),
+            response_for: response_for(&about),
+            staff: (staff != edxml::Staff::default()).then_some(staff),
+            code,
+            description: text(&report.reason),
+            timestamp: timestamp(now)?,
+        };
+        let bytes = edxml::write::status(&draft).map_err(|error| {
+            let text = error.to_string();
+            bad("reason", format!("Không lập được gói trạng thái: {text}."), format!("The status package cannot be built: {text}."))
+        })?;
+        self.push(peer, Bytes::from(bytes), PushOptions::default()).await
+    }
+
+    /// The state of a document at each of its receivers. A system sees documents that its
+    /// agencies sent or received.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub async fn matrix(&self, caller: &Caller, document: DocumentRef) -> Result<Matrix, Refusal> {
+        let inner = &self.inner;
+        let registry = inner.ledger.registry();
+        let not_found = || Refusal::new(Name::NotFound);
+        let document = match document {
+            DocumentRef::Document { sender, document_id } => {
+                let sender = registry.resolve(&sender).ok_or_else(|| {
+                    not_found().at(
+                        "sender",
+                        format!("Mã cơ quan {sender:?} không có trong danh mục."),
+                        format!("The code {sender:?} is not registered."),
+                    )
+                })?;
+                DocumentKey::of(sender, &document_key(&document_id))
+            }
+            DocumentRef::Package(id) => {
+                let package = inner.ask(move |query| query.package(id)).await?;
+                package.and_then(|package| package.document_key()).ok_or_else(not_found)?
+            }
+        };
+        let known = inner.known(document).await?.ok_or_else(not_found)?;
+        if let Caller::System(peer) = caller {
+            let mine = |agency: AgencyId| registry.systems_of(agency).contains(peer.system());
+            if !mine(document.sender) && !known.holders.iter().any(|agency| mine(*agency)) {
+                return Err(not_found());
+            }
+        }
+        let read = inner
+            .ask(move |query| {
+                let holders = query.holders(document);
+                let mut cells = Vec::with_capacity(holders.len());
+                for (agency, holder) in holders {
+                    let Some(package) = PackageId::from_slice(&holder.package) else { continue };
+                    let delivery = DeliveryId::of(package, agency);
+                    let row = query.delivery(delivery).unwrap_or_default();
+                    let cell = query.cell(document, agency);
+                    let mut events = Vec::new();
+                    for event in query.cell_events(document, agency) {
+                        let Some(package) = PackageId::from_slice(&event.package) else { continue };
+                        let description = query
+                            .package(package)?
+                            .and_then(|package| package.facts.status)
+                            .map(|status| status.description)
+                            .unwrap_or_default();
+                        events.push(StatusEvent {
+                            package,
+                            code: u8::try_from(event.code).unwrap_or_default(),
+                            at: Ms(event.at),
+                            description,
+                            made_by_axis: event.made_by_axis,
+                        });
+                    }
+                    cells.push((agency, delivery, row, cell.current(), events));
+                }
+                Ok(cells)
+            })
+            .await?;
+        let facts = known.first.document.clone().unwrap_or_default();
+        Ok(Matrix {
+            document_id: facts.document_id.unwrap_or(facts.document_key),
+            sender: party(&registry, document.sender, &known.first.sender_code),
+            cells: read
+                .into_iter()
+                .map(|(agency, delivery, row, status, events): (_, _, DeliveryRow, _, _)| Cell {
+                    receiver: party(&registry, agency, ""),
+                    delivery,
+                    state: row.state(),
+                    round: row.round,
+                    status,
+                    events,
+                })
+                .collect(),
+        })
+    }
+}
+
+impl Inner {
+    /// What is known of a document; `None` if nothing of it came.
+    async fn known(&self, document: DocumentKey) -> Result<Option<Known>, Refusal> {
+        self.ask(move |query| {
+            let holders = query.holders(document);
+            for id in query.about(document) {
+                if let Some(package) = query.package(id)?
+                    && package.facts.kind == PackageKind::Document as i32
+                {
+                    let holders = holders.into_iter().map(|(agency, _)| agency).collect();
+                    return Ok(Some(Known { first: package.facts, holders }));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+}
+
+/// The agencies that may be reporting: the one named, or all of the system.
+fn reporters(registry: &Registry, peer: &Peer, from: Option<&str>) -> Result<Vec<AgencyId>, Refusal> {
+    let own = |agency: &AgencyId| registry.systems_of(*agency).contains(peer.system());
+    match from {
+        Some(code) => {
+            let agency = registry.resolve(code).filter(own).ok_or_else(|| {
+                Refusal::new(Name::ForeignSender).at(
+                    "from",
+                    format!("Mã {code:?} không phải là cơ quan của hệ thống {}.", peer.system()),
+                    format!("The code {code:?} is not an agency of the system {}.", peer.system()),
+                )
+            })?;
+            Ok(vec![agency])
+        }
+        None => {
+            let system = registry.system(peer.system().as_str());
+            Ok(system.map(|s| s.facts.agencies.iter().map(|id| AgencyId(*id)).collect()).unwrap_or_default())
+        }
+    }
+}
+
+fn timestamp(now: Ms) -> Result<Timestamp, Refusal> {
+    Timestamp::from_unix_seconds(now.0.div_euclid(1_000)).ok_or_else(|| Refusal::new(Name::Internal))
+}
+
+fn bad(path: &str, vi: String, en: String) -> Refusal {
+    Refusal::new(Name::BadArgument).at(path, vi, en)
+}

@@ -1,0 +1,224 @@
+//! A stream of deliveries to a system: leased when they reach it, prepared several at a time,
+//! handed out in order, within the credit that the client gives.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bus::Lanes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use ledger::id::DeliveryId;
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+
+use crate::delivery::Offer;
+use crate::lease::Holder;
+use crate::refusal::{Name, Refusal};
+use crate::relay::Outlet;
+use crate::service::{Exchange, Inner, Peer};
+
+/// Deliveries prepared at the same time for one stream.
+const PREPARED: usize = 64;
+
+/// What a stream brings next.
+#[derive(Debug)]
+pub enum Next {
+    /// A delivery.
+    Offer(Box<Offer>),
+    /// What waited when the stream was opened has been offered. Comes once.
+    CaughtUp,
+    /// The stream ends: credentials were revoked, or the axis is stopping.
+    Cut(Refusal),
+}
+
+type Preparing = Pin<Box<dyn Future<Output = (DeliveryId, Result<Option<Offer>, Refusal>)> + Send>>;
+
+/// The deliveries of a system as they come. Dropping it gives its leases back.
+pub struct Subscription {
+    inner: Arc<Inner>,
+    peer: Peer,
+    stream: u64,
+    outlet: Arc<Outlet>,
+    lanes: Lanes,
+    credit: Arc<Credit>,
+    preparing: FuturesOrdered<Preparing>,
+    caught_up: bool,
+    generation: watch::Receiver<u64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Credit {
+    left: AtomicU32,
+    added: Notify,
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription")
+            .field("system", self.peer.system())
+            .field("credit", &self.credit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Adds credit to a subscription from elsewhere.
+#[derive(Debug, Clone)]
+pub struct CreditHandle(Arc<Credit>);
+
+impl CreditHandle {
+    /// The client is ready for so many more deliveries.
+    pub fn add(&self, deliveries: u32) {
+        let add = |left: u32| Some(left.saturating_add(deliveries));
+        // The closure always gives a value.
+        let _ = self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        self.0.added.notify_one();
+    }
+}
+
+impl Exchange {
+    /// Opens a stream of deliveries for all agencies of the system.
+    ///
+    /// # Errors
+    /// LIMIT_REACHED with too many streams; NOT_SERVING while the axis stops.
+    pub async fn subscribe(&self, peer: &Peer, credit: u32) -> Result<Subscription, Refusal> {
+        let inner = Arc::clone(&self.inner);
+        if inner.closing.is_cancelled() {
+            return Err(Refusal::new(Name::NotServing).retry_after(5_000));
+        }
+        let permit = inner.usages.stream(peer.system())?;
+        let lanes = Lanes::open(inner.relay.bus(), peer.system().as_str(), u16::MAX)
+            .await
+            .map_err(|error| {
+                tracing::warn!(%error, "a stream could not be attached to the bus");
+                Refusal::new(Name::NotServing).retry_after(5_000)
+            })?;
+        let generation = inner.relay.generation();
+        let (stream, outlet) = inner.relay.attach(peer.system(), &inner.ledger, &inner.leases);
+        Ok(Subscription {
+            peer: peer.clone(),
+            stream,
+            outlet,
+            lanes,
+            credit: Arc::new(Credit { left: AtomicU32::new(credit), added: Notify::new() }),
+            preparing: FuturesOrdered::new(),
+            caught_up: false,
+            generation,
+            _permit: permit,
+            inner,
+        })
+    }
+}
+
+impl Subscription {
+    /// The client is ready for so many more deliveries.
+    pub fn add_credit(&self, deliveries: u32) {
+        self.credit().add(deliveries);
+    }
+
+    /// For adding credit while [`Subscription::next`] waits.
+    #[must_use]
+    pub fn credit(&self) -> CreditHandle {
+        CreditHandle(Arc::clone(&self.credit))
+    }
+
+    /// What comes next; waits for it. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Next {
+        loop {
+            if self.inner.closing.is_cancelled() {
+                return Next::Cut(Refusal::new(Name::NotServing).retry_after(5_000));
+            }
+            let _ = *self.generation.borrow_and_update();
+            if !self.peer.is_valid(&self.inner.ledger.registry()) {
+                return Next::Cut(Refusal::new(Name::Unauthenticated).at(
+                    "axis-key",
+                    "Khóa hoặc chứng thư của hệ thống đã bị thu hồi.",
+                    "The system's key or certificate was revoked.",
+                ));
+            }
+            let outlet = Arc::clone(&self.outlet);
+            let mut drained = std::pin::pin!(outlet.drained());
+            drained.as_mut().enable();
+            if !self.caught_up && self.preparing.is_empty() && self.outlet.is_drained() {
+                self.caught_up = true;
+                return Next::CaughtUp;
+            }
+            let has_credit = self.credit.left.load(Ordering::SeqCst) > 0;
+            let may_take = has_credit && self.preparing.len() < PREPARED;
+            let closing = self.inner.closing.clone();
+            let credit = Arc::clone(&self.credit);
+            tokio::select! {
+                () = closing.cancelled() => {}
+                _ = self.generation.changed() => {}
+                Some((delivery, prepared)) = self.preparing.next(), if !self.preparing.is_empty() => {
+                    match prepared {
+                        Ok(Some(offer)) => return Next::Offer(Box::new(offer)),
+                        // Recalled or settled on its way: the credit is for another one.
+                        Ok(None) => {
+                            self.inner.leases.settled(&delivery);
+                            self.add_credit(1);
+                        }
+                        Err(refusal) => return self.stumble(delivery, refusal),
+                    }
+                }
+                taken = self.lanes.next(), if may_take => match taken {
+                    Some(Ok((_, taken))) => {
+                        if let Some(id) = DeliveryId::from_slice(&taken.message.id) {
+                            self.lease(id);
+                        }
+                        taken.ack();
+                    }
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "the bus gave no message");
+                        return Next::Cut(Refusal::new(Name::NotServing).retry_after(5_000));
+                    }
+                    None => return Next::Cut(Refusal::new(Name::NotServing).retry_after(5_000)),
+                },
+                () = credit.added.notified(), if !has_credit => {}
+                () = &mut drained, if !self.caught_up => {}
+            }
+        }
+    }
+
+    /// Leases a delivery that reached this stream and begins to prepare it. One that is leased
+    /// or no longer deliverable is let go.
+    fn lease(&mut self, id: DeliveryId) {
+        let Some(place) = self.outlet.arrived(&id) else { return };
+        let open = self.inner.ledger.open_deliveries();
+        let Some(delivery) = open.get(&place).filter(|delivery| delivery.is_deliverable()).copied() else {
+            return;
+        };
+        drop(open);
+        if !self.inner.serves(self.peer.system(), place.receiver) {
+            return;
+        }
+        let holder = Holder::Stream(self.stream);
+        let Some(before) = self.inner.leases.take(id, place, self.peer.system(), holder) else { return };
+        self.credit.left.fetch_sub(1, Ordering::SeqCst);
+        let (inner, peer) = (Arc::clone(&self.inner), self.peer.clone());
+        self.preparing.push_back(Box::pin(async move {
+            (id, inner.prepare(&peer, place, delivery, before, None, "subscribe").await)
+        }));
+    }
+
+    /// A delivery could not be prepared: the stream ends with the reason. Damaged content is
+    /// put aside for the time of a lease, so that a new stream gets the others meanwhile.
+    fn stumble(&self, delivery: DeliveryId, refusal: Refusal) -> Next {
+        tracing::error!(%delivery, %refusal, "a delivery could not be served");
+        if refusal.name == Name::ContentDamaged {
+            self.inner.leases.put_aside(&delivery, self.inner.lease_end());
+        }
+        Next::Cut(refusal)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.inner.relay.detach(&self.outlet);
+        let ended = self.inner.leases.end_stream(self.stream);
+        if !self.inner.closing.is_cancelled() {
+            self.inner.offer_again(&ended);
+        }
+    }
+}

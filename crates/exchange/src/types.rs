@@ -1,0 +1,666 @@
+//! What goes in and comes out of the exchange, whatever the protocol.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ledger::id::{AgencyId, DeliveryId, PackageId, SystemId};
+use ledger::time::{Clock, Ms};
+
+pub use ledger::event::{DeliveryState, Lane, PackageKind};
+
+/// How a push is to be treated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PushOptions {
+    /// Deliver to the receivers that are known and active, and name the others in the
+    /// receipt, instead of refusing the whole package.
+    pub accept_known: bool,
+}
+
+/// An agency as people see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Party {
+    /// The code as written in the package; where nothing was written, the main code.
+    pub code: String,
+    /// The main code in the registry.
+    pub main_code: String,
+    /// The name in the registry.
+    pub name: String,
+}
+
+/// What the sender gets when a package is durable.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The package; of a push that brought nothing new, the first one.
+    pub package: PackageId,
+    /// Document or status.
+    pub kind: PackageKind,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was accepted.
+    pub accepted_at: Ms,
+    /// Each receiver with its delivery.
+    pub receivers: Vec<ReceiverReceipt>,
+    /// True when nothing new came of the push.
+    pub duplicate: bool,
+    /// What was found and let pass.
+    pub warnings: Vec<Warning>,
+    /// Opaque: the place in the journal, and the chain up to it.
+    pub anchor: String,
+    /// Reserved for signed evidence.
+    pub evidence: Bytes,
+    /// The edXML DocumentId as sent.
+    pub document_id: Option<String>,
+    /// Receivers left out: the code as written, and the refusal's name.
+    pub omitted: Vec<(String, &'static str)>,
+}
+
+/// A receiver in a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiverReceipt {
+    /// Who.
+    pub agency: Party,
+    /// Its delivery.
+    pub delivery: DeliveryId,
+    /// It had the document before this push.
+    pub duplicate: bool,
+    /// The package that the delivery belongs to.
+    pub package: PackageId,
+}
+
+/// Something found in a package that did not refuse it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Warning {
+    /// The finding's code.
+    pub code: String,
+    /// Element path.
+    pub path: String,
+    /// 1-based; 0 if there is none.
+    pub line: u32,
+    /// 1-based; 0 if there is none.
+    pub column: u32,
+    /// Vietnamese.
+    pub message: String,
+    /// English.
+    pub message_en: String,
+}
+
+/// What a receiver is told of a delivery before its content.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its package.
+    pub package: PackageId,
+    /// Document or status.
+    pub kind: PackageKind,
+    /// Who sent it.
+    pub sender: Party,
+    /// For whom it is.
+    pub receiver: Party,
+    /// Its lane.
+    pub lane: Lane,
+    /// edXML Priority, 0 to 4.
+    pub level: u8,
+    /// Its round, from 1.
+    pub round: u32,
+    /// Offered before, in this round.
+    pub redelivered: bool,
+    /// SHA-256 of the package's bytes.
+    pub sha256: [u8; 32],
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was accepted.
+    pub accepted_at: Ms,
+    /// When the lease ends, if it ends by itself.
+    pub leased_until: Option<Ms>,
+    /// What it says.
+    pub facts: Facts,
+}
+
+/// What a package says, as far as the axis keeps it apart.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Facts {
+    /// Of a document.
+    Document(ledger::event::DocumentFacts),
+    /// Of a status.
+    Status(ledger::event::StatusFacts),
+}
+
+/// Which deliveries are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchFilter {
+    /// For this agency only (any of its codes).
+    pub agency: Option<String>,
+    /// Of this kind only.
+    pub kind: Option<PackageKind>,
+}
+
+/// How a delivery ends for its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has it durably.
+    Acknowledged,
+    /// The receiver cannot read it.
+    Failed,
+    /// The lease is given back; it is offered again.
+    Released,
+}
+
+/// A receiver's word on a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settle {
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// The round it was offered in; 0 = the current one.
+    pub round: u32,
+    /// How it ends.
+    pub outcome: Outcome,
+    /// Due for [`Outcome::Failed`].
+    pub reason: String,
+    /// How it came: `settle`, `subscribe`, `vxp`, …
+    pub via: &'static str,
+}
+
+/// The answer to a [`Settle`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// Its state now.
+    pub state: DeliveryState,
+    /// When.
+    pub at: Ms,
+    /// False if it was so before, or an earlier round was named.
+    pub changed: bool,
+}
+
+/// A status to be built and pushed for a receiver.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// `01` to `16`.
+    pub code: String,
+    /// The document's edXML DocumentId.
+    pub document_id: String,
+    /// Who gets it: the document's sender; for 13 one of its receivers.
+    pub to: String,
+    /// Who reports; may be left out if the system serves only one agency that can.
+    pub from: Option<String>,
+    /// Why, or free text.
+    pub reason: String,
+    /// The clerk.
+    pub staff: Staff,
+}
+
+/// A clerk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Staff {
+    /// Department.
+    pub department: String,
+    /// Name.
+    pub name: String,
+    /// Mobile number.
+    pub mobile: String,
+    /// Mail address.
+    pub email: String,
+}
+
+/// Names a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DocumentRef {
+    /// By its sender (any code) and DocumentId.
+    Document {
+        /// The sender.
+        sender: String,
+        /// The edXML DocumentId.
+        document_id: String,
+    },
+    /// By one of its packages.
+    Package(PackageId),
+}
+
+/// The state of a document at each of its receivers.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// The edXML DocumentId.
+    pub document_id: String,
+    /// Its sender.
+    pub sender: Party,
+    /// One cell a receiver.
+    pub cells: Vec<Cell>,
+}
+
+/// A document at one receiver.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// The receiver.
+    pub receiver: Party,
+    /// The delivery that brought the document.
+    pub delivery: DeliveryId,
+    /// The delivery's state.
+    pub state: DeliveryState,
+    /// The delivery's round.
+    pub round: u32,
+    /// The current status.
+    pub status: Option<u8>,
+    /// All statuses, in journal order.
+    pub events: Vec<StatusEvent>,
+}
+
+/// One status of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusEvent {
+    /// Its package.
+    pub package: PackageId,
+    /// Its code.
+    pub code: u8,
+    /// When the axis accepted it.
+    pub at: Ms,
+    /// Its text.
+    pub description: String,
+    /// The axis issued it.
+    pub made_by_axis: bool,
+}
+
+/// What to look for in the history; all that is given must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Sender or receiver, any code.
+    pub agency: Option<String>,
+    /// edXML DocumentId.
+    pub document_id: Option<String>,
+    /// `number/notation`.
+    pub number: Option<String>,
+    /// Accepted at or after.
+    pub since: Option<Ms>,
+    /// Accepted before.
+    pub until: Option<Ms>,
+    /// Of this kind only.
+    pub kind: Option<PackageKind>,
+    /// 0 = 100; at most 1,000.
+    pub page_size: u32,
+    /// Of the page before; empty for the first.
+    pub page_token: String,
+}
+
+/// One page of an answer.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The token for the next page; empty if there is none.
+    pub next: String,
+}
+
+/// A package in a list.
+#[derive(Debug, Clone)]
+pub struct PackageSummary {
+    /// Its id.
+    pub package: PackageId,
+    /// Document or status.
+    pub kind: PackageKind,
+    /// Its sender.
+    pub sender: Party,
+    /// When it was accepted.
+    pub accepted_at: Ms,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it says.
+    pub facts: Facts,
+    /// Its deliveries.
+    pub deliveries: Vec<DeliverySummary>,
+}
+
+/// A delivery in a list.
+#[derive(Debug, Clone)]
+pub struct DeliverySummary {
+    /// Its id.
+    pub delivery: DeliveryId,
+    /// Its receiver.
+    pub receiver: Party,
+    /// Its state.
+    pub state: DeliveryState,
+    /// Its round.
+    pub round: u32,
+    /// When the state last changed.
+    pub changed_at: Ms,
+    /// The current status of its cell, for a document.
+    pub status: Option<u8>,
+}
+
+/// A refused push in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusalSummary {
+    /// When.
+    pub at: Ms,
+    /// By which system.
+    pub system: String,
+    /// The refusal's name.
+    pub code: String,
+    /// From, as written.
+    pub sender_code: String,
+    /// SHA-256 of what came; empty if it was cut off.
+    pub sha256: Bytes,
+    /// Bytes that came.
+    pub size: u64,
+    /// Where the fault is.
+    pub path: String,
+    /// More than 1 when refusals were summarised.
+    pub count: u32,
+}
+
+/// A story: of a package, a delivery or a document.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// The packages it is about.
+    pub packages: Vec<PackageSummary>,
+    /// What happened, in journal order.
+    pub events: Vec<TraceEvent>,
+}
+
+/// One step of a story.
+#[derive(Debug, Clone)]
+pub struct TraceEvent {
+    /// When.
+    pub at: Ms,
+    /// `accepted`, `fetched`, `acknowledged`, `status`, …
+    pub kind: &'static str,
+    /// Of which package.
+    pub package: PackageId,
+    /// Of which delivery, if of one.
+    pub delivery: Option<DeliveryId>,
+    /// A system, a person, or `axis`.
+    pub actor: String,
+    /// How: `fetch`, `subscribe`, `download`, …; may be empty.
+    pub via: String,
+    /// What, Vietnamese.
+    pub detail: String,
+    /// What, English.
+    pub detail_en: String,
+    /// The agency concerned.
+    pub agency: Option<Party>,
+    /// The bytes concerned.
+    pub sha256: Option<[u8; 32]>,
+    /// The delivery's round; 0 if of no delivery.
+    pub round: u32,
+    /// The record's anchor.
+    pub anchor: String,
+}
+
+/// What waits for one agency.
+#[derive(Debug, Clone)]
+pub struct AgencyQueue {
+    /// The agency.
+    pub agency: Party,
+    /// The systems that serve it.
+    pub systems: Vec<SystemId>,
+    /// Deliveries not fetched yet.
+    pub pending: u64,
+    /// Deliveries fetched and not settled.
+    pub fetched: u64,
+    /// Deliveries held.
+    pub held: u64,
+    /// Deliveries given up.
+    pub dead: u64,
+    /// Pending and fetched, by lane: flash, urgent, status, routine.
+    pub lanes: [u64; 4],
+    /// Acceptance of the oldest pending or fetched one.
+    pub oldest: Option<Ms>,
+    /// Streams that its systems have attached.
+    pub streams: u32,
+    /// The last fetch since the axis started.
+    pub last_fetch: Option<Ms>,
+}
+
+/// What to deliver again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redeliver {
+    /// All deliveries of a package.
+    Package(PackageId),
+    /// The deliveries of an agency accepted since a time.
+    Agency {
+        /// Any code of it.
+        code: String,
+        /// Since when.
+        since: Ms,
+    },
+}
+
+/// The answer to [`Redeliver`].
+#[derive(Debug, Clone, Default)]
+pub struct Redelivered {
+    /// Deliveries with a new round: id, package, round.
+    pub opened: Vec<(DeliveryId, PackageId, u32)>,
+    /// Deliveries left as they are, with the refusal's name.
+    pub skipped: Vec<(DeliveryId, &'static str)>,
+}
+
+/// The axis about itself.
+#[derive(Debug, Clone)]
+pub struct Info {
+    /// When it started.
+    pub started_at: Ms,
+    /// Now.
+    pub now: Ms,
+    /// The last record's position.
+    pub position: u64,
+    /// The last record's anchor; empty before the first.
+    pub anchor: String,
+    /// `trusted` or `rebuilt`.
+    pub index: &'static str,
+    /// `ok` or `reserve`.
+    pub space: &'static str,
+    /// After a failed write.
+    pub read_only: bool,
+}
+
+/// What is wrong with a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportProblem {
+    /// 1 = the header.
+    pub row: u32,
+    /// The column's heading.
+    pub column: String,
+    /// Vietnamese.
+    pub message: String,
+    /// English.
+    pub message_en: String,
+}
+
+/// What an import did, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Agencies that are new.
+    pub added: u32,
+    /// Agencies whose facts changed.
+    pub changed: u32,
+    /// Agencies as they were.
+    pub unchanged: u32,
+    /// If there is one, nothing was changed.
+    pub problems: Vec<ImportProblem>,
+}
+
+/// A system to add.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewSystem {
+    /// Its id.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
+    /// The agencies it serves, any code of each.
+    pub agencies: Vec<String>,
+    /// `direct` (or empty), later `amqp`.
+    pub attachment: String,
+    /// Whether the axis issues 01 for what it settles.
+    pub axis_acknowledges: bool,
+    /// Whether it gets a key.
+    pub with_key: bool,
+}
+
+/// An agency of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgencyRecord {
+    /// Its id here.
+    pub id: AgencyId,
+    /// Main code.
+    pub code: String,
+    /// Code of the 2020 form.
+    pub code_2020: String,
+    /// Old codes.
+    pub other_codes: Vec<String>,
+    /// Name.
+    pub name: String,
+    /// Main code of its parent; empty if it has none.
+    pub parent: String,
+    /// `requested`, `approved`, `active`, `suspended`, `closed`, `seen`.
+    pub state: &'static str,
+    /// Main codes of its successors.
+    pub successors: Vec<String>,
+    /// The systems that serve it.
+    pub systems: Vec<SystemId>,
+    /// When it was last changed.
+    pub changed_at: Ms,
+    /// By whom.
+    pub changed_by: String,
+}
+
+/// A system of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemRecord {
+    /// Its id.
+    pub id: SystemId,
+    /// Its name, for people.
+    pub name: String,
+    /// Main codes of the agencies it serves.
+    pub agencies: Vec<String>,
+    /// `direct` or `amqp`.
+    pub attachment: &'static str,
+    /// Whether it is suspended.
+    pub suspended: bool,
+    /// Valid keys: number, since when, by whom.
+    pub keys: Vec<(u32, Ms, String)>,
+    /// Valid pins: SHA-256 of the public key, subject, since when, by whom.
+    pub pins: Vec<([u8; 32], String, Ms, String)>,
+    /// When it was last changed.
+    pub changed_at: Ms,
+    /// By whom.
+    pub changed_by: String,
+}
+
+/// What to take back from a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoke {
+    /// All keys and pins.
+    All,
+    /// One key.
+    Key(u32),
+    /// One pin.
+    Pin([u8; 32]),
+}
+
+/// What was taken back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// Keys.
+    pub keys: u32,
+    /// Pins.
+    pub pins: u32,
+    /// Streams that were open and end now.
+    pub streams_cut: u32,
+}
+
+/// What a check of the journal found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// No damage.
+    pub sound: bool,
+    /// Records checked.
+    pub records: u64,
+    /// Payloads checked.
+    pub payloads: u64,
+    /// Their bytes.
+    pub payload_bytes: u64,
+    /// Segments read.
+    pub segments: u32,
+    /// Anchor of the last record checked.
+    pub anchor: String,
+    /// The damage: segment, offset, reason.
+    pub damage: Option<(String, u64, String)>,
+    /// A torn tail, said and harmless.
+    pub torn_tail: String,
+}
+
+/// What one system may use at a time, and one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one package.
+    pub max_package: u64,
+    /// Subscribe streams of one system.
+    pub max_streams: u32,
+    /// Bytes of one system's pushes under way.
+    pub max_bytes_in_flight: u64,
+    /// Pushes of one system in a second; 0 = no limit.
+    pub max_pushes_per_second: u32,
+    /// Open deliveries in the whole axis.
+    pub max_open_deliveries: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_package: 50 << 20,
+            max_streams: 16,
+            max_bytes_in_flight: 256 << 20,
+            max_pushes_per_second: 1_000,
+            max_open_deliveries: 5_000_000,
+        }
+    }
+}
+
+/// How the exchange is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The file of the key that seals systems' keys; `None` = `<data folder>.key`.
+    pub key_file: Option<PathBuf>,
+    /// The node, part of package ids.
+    pub node: u16,
+    /// The clock.
+    pub clock: Clock,
+    /// Limits.
+    pub limits: Limits,
+    /// How long a fetched delivery is leased.
+    pub lease: Duration,
+    /// Deliveries published per system and lane and not yet leased.
+    pub window: usize,
+    /// Bytes of a journal segment.
+    pub segment_size: u64,
+    /// A file outside the data folder that anchors are appended to.
+    pub anchors: Option<PathBuf>,
+    /// The program's version, for the journal.
+    pub version: String,
+}
+
+impl Options {
+    /// The defaults for a data folder.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            key_file: None,
+            node: 0,
+            clock: Clock::system(),
+            limits: Limits::default(),
+            lease: Duration::from_secs(300),
+            window: 1_000,
+            segment_size: 64 << 20,
+            anchors: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
