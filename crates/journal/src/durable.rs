@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Access, Disk, read_exact_at, remove_if_there};
+use crate::disk::{Access, Disk, folder_of, read_exact_at, remove_if_there};
 
 /// Writes a file so that after any crash either the former or the new content is there, whole.
 /// On return the new one is durable. Only the owner may read it.
@@ -25,7 +25,7 @@ pub fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> 
         let _ = disk.remove(&new);
         return Err(e);
     }
-    disk.sync_folder(path.parent().unwrap_or(Path::new("")))
+    disk.sync_folder(folder_of(path))
 }
 
 /// Reads a whole file; `None` if there is none.

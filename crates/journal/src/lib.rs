@@ -58,6 +58,7 @@ mod removal;
 mod segment;
 mod shared;
 mod tail;
+mod verify;
 mod walk;
 mod writer;
 
@@ -69,4 +70,5 @@ pub use open::{OpenError, Opened, Options};
 pub use payloads::{Payloads, Temporary};
 pub use reader::{Location, PayloadReader, ReadError, Reader, Record, Scan, ScanStart};
 pub use removal::Swept;
+pub use verify::{Progress, Report, Verify, VerifyError, verify};
 pub use writer::{AppendError, Entry, Journal, Payload, Written};

@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::ahead::{Ahead, random};
 use crate::anchor::Anchor;
 use crate::damage::{AtPath, Damage, Reason, TornTail, Trouble};
-use crate::disk::{Access, Disk, Held, Locking, remove_if_there, write_zeros};
+use crate::disk::{Access, Disk, Held, Locking, folder_of, remove_if_there, write_zeros};
 use crate::format::{Footer, HEAD, HEADER};
 use crate::payloads::Payloads;
 use crate::reader::{ReadError, removal_of};
 use crate::removal::{Target, take_away};
 use crate::segment::{self, FOLDER, Names, RUNNING, Sealing, Segment};
 use crate::shared::{Published, Shared};
-use crate::tail::{Tail, examine};
+use crate::tail::{Tail, check_unused, examine};
 use crate::walk::{Run, Step, Walk};
 use crate::writer::{Active, Journal, batch_limit};
 
@@ -182,8 +182,14 @@ fn open(disk: Arc<dyn Disk>, root: &Path, options: Options, size: u32) -> Result
 
     let layout = lay_out(disk.as_ref(), &folder, size)?;
     let removed = removed_in_sealed(disk.as_ref(), &folder, &layout.sealed)?;
-    let tail = examine(&layout.active, layout.run, &removed, |_| Ok(None))?;
-    check_unused(disk.as_ref(), &folder, &layout, &tail)?;
+    let tail = examine(&layout.active, layout.run, &removed)?;
+    check_unused(
+        disk.as_ref(),
+        &folder,
+        &layout.names.segments,
+        &layout.active,
+        &tail,
+    )?;
     if !layout.names.running {
         check_stopped(&layout, &tail)?;
     }
@@ -257,7 +263,7 @@ fn open(disk: Arc<dyn Disk>, root: &Path, options: Options, size: u32) -> Result
 
 fn lock(disk: &dyn Disk, root: &Path) -> Result<Box<dyn Held>, Failure> {
     if disk.make_folder(root).at(root)? {
-        let parent = root.parent().unwrap_or(Path::new(""));
+        let parent = folder_of(root);
         disk.sync_folder(parent).at(parent)?;
     }
     let path = root.join("lock");
@@ -296,11 +302,11 @@ fn lay_out(disk: &dyn Disk, folder: &Path, size: u32) -> Result<Layout, Trouble>
         sealed.push(footer);
     }
     // The next segment is made before one is sealed.
-    Err(missing(sealed.len()).into())
+    let next = names.segments.last().map_or(1, |last| last + 1);
+    Err(missing(next).into())
 }
 
-fn missing(after: usize) -> Damage {
-    let segment = u32::try_from(after).unwrap_or(u32::MAX);
+fn missing(segment: u32) -> Damage {
     Damage {
         segment,
         offset: 0,
@@ -346,32 +352,6 @@ pub(crate) fn removed_in_sealed(
         run = Run::after_sealed(footer);
     }
     Ok(removed)
-}
-
-/// Refuses anything in the segments behind the one in use: a later batch would stand there.
-fn check_unused(
-    disk: &dyn Disk,
-    folder: &Path,
-    layout: &Layout,
-    tail: &Tail,
-) -> Result<(), Trouble> {
-    for &number in layout
-        .names
-        .segments
-        .iter()
-        .filter(|n| **n > layout.active.number)
-    {
-        let unused = Segment::open(disk, folder, number, Access::Read)?;
-        if unused.last_nonzero(HEADER)?.is_some() {
-            let offset = if tail.torn.is_some() {
-                tail.end
-            } else {
-                layout.active.limit()
-            };
-            return Err(layout.active.damage(offset, Reason::Footer).into());
-        }
-    }
-    Ok(())
 }
 
 /// A journal that was stopped cleanly ends with the record of that, and nothing behind it.

@@ -179,11 +179,9 @@ impl Temporary {
         // One of another length is damaged, and replaced.
         if disk.len(&path)? != Some(self.len) {
             self.file.sync()?;
-            if let Some(temporary) = self.path.take() {
-                if let Err(e) = disk.rename(&temporary, &path) {
-                    self.path = Some(temporary);
-                    return Err(e);
-                }
+            if let Some(temporary) = &self.path {
+                disk.rename(temporary, &path)?;
+                self.path = None;
             }
         }
         // Also for a name that was there: whoever made it may not have got this far.

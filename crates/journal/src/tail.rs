@@ -5,10 +5,12 @@
 //! with any trace of a later batch behind it is something else.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::damage::{Damage, Reason, TornTail, Trouble};
-use crate::format::{HEAD, Kind, PayloadRef, RECORD_MAGIC, traces_of_head};
+use crate::disk::{Access, Disk};
+use crate::format::{HEAD, HEADER, Kind, PayloadRef, RECORD_MAGIC, traces_of_head};
 use crate::segment::Segment;
 use crate::walk::{Found, Run, Step, Walk};
 
@@ -40,15 +42,13 @@ struct Suspect {
 
 /// Reads the segment that is not sealed, from its first record.
 ///
-/// `removed` holds the positions whose payloads earlier segments' records removed; `payload`
-/// checks one record's payload further, and its finding is damage whatever the batch.
+/// `removed` holds the positions whose payloads earlier segments' records removed.
 pub(crate) fn examine(
     segment: &Arc<Segment>,
     start: Run,
     removed: &BTreeSet<u64>,
-    mut payload: impl FnMut(&Found) -> Result<Option<Reason>, Trouble>,
 ) -> Result<Tail, Trouble> {
-    let mut walk = Walk::new(Arc::clone(segment), crate::format::HEADER, start);
+    let mut walk = Walk::new(Arc::clone(segment), HEADER, start);
     let mut tail = Tail {
         run: start,
         end: walk.offset,
@@ -60,7 +60,6 @@ pub(crate) fn examine(
         torn: None,
     };
     let mut suspects: Vec<Suspect> = Vec::new();
-    let mut worse: Vec<(u64, Damage)> = Vec::new();
     let broken = loop {
         match walk.next()? {
             Step::Record(found) => {
@@ -72,8 +71,6 @@ pub(crate) fn examine(
                         without: tail.clone(),
                         reason,
                     });
-                } else if let Some(reason) = payload(&found)? {
-                    worse.push((found.head.position, segment.damage(found.offset, reason)));
                 }
                 if found.head.batch.number != tail.run.batch.number || tail.records == 0 {
                     tail.last_batch = found.offset;
@@ -92,10 +89,6 @@ pub(crate) fn examine(
     };
     let removed_here =
         |position: &u64| tail.removals.iter().any(|(_, removes)| removes == position);
-    worse.retain(|(position, _)| !removed.contains(position) && !removed_here(position));
-    if !worse.is_empty() {
-        return Err(worse.swap_remove(0).1.into());
-    }
     let suspect = suspects
         .into_iter()
         .find(|s| !removed.contains(&s.position) && !removed_here(&s.position));
@@ -184,6 +177,31 @@ fn look_behind(segment: &Segment, tail: &mut Tail, reason: Reason) -> Result<(),
             tail.highest_batch = tail.highest_batch.max(batch);
         }
         at += heads.next_multiple_of(crate::format::ALIGN);
+    }
+    Ok(())
+}
+
+/// Refuses bytes in the segments behind the one in use, where a later batch would stand.
+pub(crate) fn check_unused(
+    disk: &dyn Disk,
+    folder: &Path,
+    numbers: &[u32],
+    active: &Segment,
+    tail: &Tail,
+) -> Result<(), Trouble> {
+    for &number in numbers.iter().filter(|number| **number > active.number) {
+        let unused = Segment::open(disk, folder, number, Access::Read)?;
+        if let Some(last) = unused.last_nonzero(HEADER)? {
+            // A segment is sealed before the next one is used: one of the two is damaged.
+            return Err(Trouble::Damage(match &tail.torn {
+                Some(_) => active.damage(tail.end, Reason::Footer),
+                None => Damage {
+                    segment: number,
+                    offset: last,
+                    reason: Reason::NotZero,
+                },
+            }));
+        }
     }
     Ok(())
 }

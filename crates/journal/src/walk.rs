@@ -197,7 +197,9 @@ impl Walk {
         let have = u32::try_from(self.ahead.len()).unwrap_or(u32::MAX);
         if offset < self.ahead_at || offset + len > self.ahead_at + have {
             let read = len.max(self.step).min(self.segment.limit() - offset);
-            self.ahead.resize(read as usize, 0);
+            if self.ahead.len() != read as usize {
+                self.ahead = vec![0; read as usize];
+            }
             self.ahead_at = offset;
             if let Err(trouble) = self.segment.read(&mut self.ahead, offset) {
                 self.ahead.clear();

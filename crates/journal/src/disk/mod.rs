@@ -160,6 +160,11 @@ pub(crate) fn read_exact_at(
     Ok(())
 }
 
+/// The folder a name stands in; of a bare relative name the empty path, which is the current one.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new(""))
+}
+
 /// Removes a file's name if it is there; says whether it was.
 ///
 /// # Errors
@@ -204,7 +209,7 @@ pub(crate) fn write_zeros(file: &dyn File, start: u64, end: u64) -> io::Result<(
 /// # Errors
 /// Whatever the system says.
 pub(crate) fn last_nonzero(file: &dyn File, start: u64, end: u64) -> io::Result<Option<u64>> {
-    let mut buf = vec![0; ZEROS.len()];
+    let mut buf = vec![0; zeros(end.saturating_sub(start)).len()];
     let mut at = start;
     let mut last = None;
     while at < end {

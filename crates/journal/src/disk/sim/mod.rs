@@ -28,7 +28,7 @@ use std::path::{Component, Path};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use self::model::{FileNode, FolderNode, Model, NameChange, Node, ROOT};
-use super::{Access, Disk, File, Held, Listed, Locking};
+use super::{Access, Disk, File, Held, Listed, Locking, folder_of};
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug)]
@@ -122,8 +122,10 @@ impl State {
 
     fn folder_of(&self, path: &Path) -> io::Result<(usize, String)> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let parent = path.parent().unwrap_or(Path::new(""));
-        Ok((self.find(parent)?, name.to_string_lossy().into_owned()))
+        Ok((
+            self.find(folder_of(path))?,
+            name.to_string_lossy().into_owned(),
+        ))
     }
 
     fn names(&self, folder: usize) -> io::Result<&FolderNode> {

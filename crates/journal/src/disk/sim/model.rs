@@ -74,6 +74,10 @@ impl FileNode {
         self.data[offset..end].copy_from_slice(bytes);
         for sector in offset / SECTOR..end.div_ceil(SECTOR) {
             let now = sector_of(&self.data, sector);
+            // What is sure already stays so.
+            if !self.unsure.contains_key(&sector) && now == sector_of(&self.sure, sector) {
+                continue;
+            }
             let unsure = self.unsure.entry(sector).or_insert_with(|| Unsure {
                 dirty: true,
                 versions: Vec::new(),
@@ -87,7 +91,7 @@ impl FileNode {
 
     pub(super) fn lengthen(&mut self, len: usize) {
         if len > self.data.len() {
-            self.data.resize(len, 0);
+            lengthen(&mut self.data, len);
             self.lens.push(len as u64);
             self.len_dirty = true;
         }
@@ -133,20 +137,31 @@ impl FileNode {
                 set_sector(&mut data, *sector, &unsure.versions[i]);
             }
         }
-        data.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        data.truncate(len);
+        lengthen(&mut data, len);
         FileNode {
             sure: data.clone(),
             data,
-            sure_len: len,
+            sure_len: len as u64,
             ..FileNode::default()
         }
+    }
+}
+
+/// Adds zeros, by the block rather than one by one.
+fn lengthen(data: &mut Vec<u8>, len: usize) {
+    if len > data.len() {
+        let mut longer = vec![0; len];
+        longer[..data.len()].copy_from_slice(data);
+        *data = longer;
     }
 }
 
 fn set_sector(data: &mut Vec<u8>, sector: usize, bytes: &[u8; SECTOR]) {
     let start = sector * SECTOR;
     if data.len() < start + SECTOR {
-        data.resize(start + SECTOR, 0);
+        lengthen(data, start + SECTOR);
     }
     data[start..start + SECTOR].copy_from_slice(bytes);
 }
