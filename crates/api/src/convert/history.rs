@@ -220,8 +220,8 @@ pub(crate) fn info(info: Info, version: &str, build: &str) -> v1::InfoResponse {
         now: info.now.iso_ms(),
         position: info.position,
         anchor: info.anchor,
-        index: info.index,
-        space: info.space,
+        index: info.index.to_owned(),
+        space: info.space.to_owned(),
         read_only: info.read_only,
     }
 }

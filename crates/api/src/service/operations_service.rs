@@ -15,7 +15,7 @@ impl OperationsService for Core {
         request: Request<v1::InfoRequest>,
     ) -> Result<Response<v1::InfoResponse>, Status> {
         caller::operator_of(request.extensions()).map_err(tell)?;
-        let info = self.exchange.info().await;
+        let info = self.exchange.info();
         Ok(Response::new(convert::info(
             info,
             &self.version,
@@ -30,7 +30,7 @@ impl OperationsService for Core {
         caller::operator_of(request.extensions()).map_err(tell)?;
         let caller = caller::of(request.extensions()).map_err(tell)?.clone();
         let agency = request.into_inner().agency.filter(|code| !code.is_empty());
-        let queues = self.exchange.queues(&caller, agency.as_deref()).await;
+        let queues = self.exchange.queues(&caller, agency.as_deref());
         answer(queues.map(|queues| v1::QueuesResponse {
             queues: queues.into_iter().map(convert::queue).collect(),
         }))

@@ -1,6 +1,6 @@
 //! `StatusService`: processing statuses of documents.
 
-use exchange::{DocumentRef, Report, edxml_staff};
+use exchange::{DocumentRef, Report, Staff};
 use tonic::{Request, Response, Status};
 use tracing::Span;
 use tracing::field::display;
@@ -24,7 +24,7 @@ impl StatusService for Core {
             to: request.to,
             from: request.from.filter(|from| !from.is_empty()),
             reason: request.reason,
-            staff: edxml_staff::Staff {
+            staff: Staff {
                 department: staff.department,
                 name: staff.name,
                 mobile: staff.mobile,

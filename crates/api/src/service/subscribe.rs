@@ -11,7 +11,7 @@ use exchange::refusal::Name;
 use exchange::{Next, Peer, Subscription};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxStream;
 use tonic::{Status, Streaming};
@@ -72,10 +72,10 @@ async fn serve(
         .subscribe(peer, within(credit)?)
         .await
         .map_err(tell)?;
-    let (added, credit) = watch::channel(0);
+    let credit = subscription.credit();
     tokio::select! {
-        read = read(core, peer, messages, out, &added) => read,
-        written = write(subscription, credit, out) => written,
+        read = read(core, peer, messages, out, |more| credit.add(more)) => read,
+        written = write(subscription, out) => written,
     }
 }
 
@@ -105,7 +105,7 @@ async fn read(
     peer: &Peer,
     mut messages: Streaming<v1::SubscribeRequest>,
     out: &Out,
-    added: &watch::Sender<u64>,
+    add: impl Fn(u32),
 ) -> Result<(), Status> {
     let mut settles = FuturesUnordered::new();
     let mut open = true;
@@ -118,10 +118,7 @@ async fn read(
                 None => open = false,
                 Some(v1::SubscribeRequest { request }) => match request {
                     Some(Request::Settle(request)) => settles.push(settle(core, peer, request)),
-                    Some(Request::Credit(credit)) => {
-                        let credit = within(credit)?;
-                        added.send_modify(|sum| *sum += u64::from(credit));
-                    }
+                    Some(Request::Credit(credit)) => add(within(credit)?),
                     Some(Request::Open(_)) => return Err(refused::argument(
                         "open",
                         "Luồng đã mở.",
@@ -153,33 +150,17 @@ async fn settle(core: &Core, peer: &Peer, request: v1::SettleRequest) -> Respons
 }
 
 /// The writing half: ends only when the subscription is cut or content is damaged.
-async fn write(
-    mut subscription: Subscription,
-    mut credit: watch::Receiver<u64>,
-    out: &Out,
-) -> Result<(), Status> {
-    let mut given = 0;
+async fn write(mut subscription: Subscription, out: &Out) -> Result<(), Status> {
     loop {
-        tokio::select! {
-            changed = credit.changed() => {
-                // The reading half has ended; it tells why.
-                if changed.is_err() {
-                    return pending().await;
+        match subscription.next().await {
+            Next::Offer(offer) => {
+                let mut frames = Frames::new(*offer);
+                while let Some(frame) = frames.next().await.map_err(tell)? {
+                    send(out, Response::Frame(frame)).await?;
                 }
-                let sum = *credit.borrow_and_update();
-                subscription.add_credit(u32::try_from(sum - given).unwrap_or(u32::MAX));
-                given = sum;
             }
-            next = subscription.next() => match next {
-                Next::Offer(offer) => {
-                    let mut frames = Frames::new(*offer);
-                    while let Some(frame) = frames.next().await.map_err(tell)? {
-                        send(out, Response::Frame(frame)).await?;
-                    }
-                }
-                Next::CaughtUp => send(out, Response::CaughtUp(v1::CaughtUp {})).await?,
-                Next::Cut(refusal) => return Err(tell(refusal)),
-            },
+            Next::CaughtUp => send(out, Response::CaughtUp(v1::CaughtUp {})).await?,
+            Next::Cut(refusal) => return Err(tell(refusal)),
         }
     }
 }
