@@ -8,6 +8,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use journal::disk::Disk;
 use journal::{Anchor, durable};
@@ -19,6 +20,8 @@ use crate::rows::Key;
 
 /// The key that holds the anchor up to which rows are written.
 const POSITION: &[u8] = b"#position";
+/// How long a lock of sled's may outlive its database.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// The largest value that sled may get.
 const MAX_VALUE: usize = 512;
 
@@ -44,6 +47,11 @@ pub enum IndexError {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+/// sled has no kind of its own for this.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 fn anchor(bytes: &[u8]) -> Option<Anchor> {
@@ -90,7 +98,8 @@ impl Index {
         }
         let opened = match Self::open_sled(&folder) {
             Ok(db) => Ok((db, trusted)),
-            Err(_) if trusted => {
+            Err(IndexError::Sled { source, .. }) if trusted && !is_locked(&source) => {
+                tracing::warn!(%source, "the index cannot be opened and is made again");
                 // It looked sound and is not: make it again.
                 Self::remove(root)?;
                 Self::open_sled(&folder).map(|db| (db, false))
@@ -144,15 +153,27 @@ impl Index {
     }
 
     fn open_sled(folder: &Path) -> Result<sled::Db, IndexError> {
-        sled::Config::new()
+        let config = sled::Config::new()
             .path(folder)
             .cache_capacity(64 << 20)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|source| IndexError::Sled {
-                folder: folder.to_owned(),
-                source,
-            })
+            .flush_every_ms(None);
+        // Who has the journal's lock may have this one too; but sled's threads give it back
+        // a little after the database was dropped.
+        let patience = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match config.open() {
+                Ok(db) => return Ok(db),
+                Err(source) if is_locked(&source) && Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(source) => {
+                    return Err(IndexError::Sled {
+                        folder: folder.to_owned(),
+                        source,
+                    });
+                }
+            }
+        }
     }
 
     fn trusted(disk: &dyn Disk, root: &Path, folder: &Path) -> bool {

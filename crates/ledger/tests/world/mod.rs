@@ -1,5 +1,10 @@
 //! What the proofs have in common: packages and changes of every sort, from few words.
-#![allow(dead_code, missing_docs, missing_debug_implementations, unreachable_pub)]
+#![allow(
+    dead_code,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::VecDeque;
@@ -395,7 +400,9 @@ impl World {
 
     /// Closes in good order and opens again.
     pub fn reopen(self) -> Self {
+        let (folder, options) = (Arc::clone(&self.folder), self.options.clone());
         self.ledger.close();
-        Self::open(self.folder, self.options)
+        drop(self);
+        Self::open(folder, options)
     }
 }
