@@ -9,6 +9,7 @@ macro_rules! catalog {
         en: $en:literal
         vi: $vi:literal)*) => {
         /// The closed list of what can be found in a package.
+        #[allow(rustdoc::bare_urls)] // the texts are for people, not for rustdoc
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum FindingCode {

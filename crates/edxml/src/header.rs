@@ -414,8 +414,8 @@ fn keep<R: BufRead>(c: &mut Cursor<'_, R>, kept: &mut Vec<Unknown>) {
     }
 }
 
-fn element_start<R: BufRead>(c: &Cursor<'_, R>) -> u64 {
-    c.frames.last().map_or(0, |frame| frame.at.offset)
+fn element_start<R: BufRead>(c: &mut Cursor<'_, R>) -> u64 {
+    c.top_at().offset
 }
 
 fn other<R: BufRead>(c: &mut Cursor<'_, R>, name: Name, kept: &mut Vec<Unknown>) {

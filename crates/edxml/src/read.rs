@@ -3,9 +3,10 @@
 use std::io::{self, BufRead};
 use std::ops::Range;
 
+use crate::check;
 use crate::content::Content;
 use crate::cursor::{Cursor, Place, Token};
-use crate::finding::{Finding, FindingCode, Findings, Level, Position};
+use crate::finding::{Finding, FindingCode, Findings, Level};
 use crate::header::Header;
 use crate::limits::Limits;
 use crate::name::Name;
@@ -13,7 +14,6 @@ use crate::namespace::Space;
 use crate::package::{Attachment, Package, Reference, Unknown};
 use crate::source::{Encoding, Source};
 use crate::spans::Spans;
-use crate::{check, sniff};
 
 /// Which form of the format a file is in (reference section a).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -132,7 +132,7 @@ pub fn read_from(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
         cursor.tell_at(FindingCode::Utf16, &first, encoding.as_str());
     }
     let mut frame = Frame::default();
-    if let Some((code, detail)) = sniff::refuse(&opening.head) {
+    if let Some((code, detail)) = opening.refusal {
         cursor.tell_at(code, &first, &detail);
         if code == FindingCode::OlderFormMultipart {
             frame.form = Form::Multipart;
@@ -380,9 +380,9 @@ fn judge<R: BufRead>(
     attachment.magic = outcome.magic;
 }
 
-fn root_place<R: BufRead>(c: &Cursor<'_, R>, label: &str) -> Place {
+fn root_place<R: BufRead>(c: &mut Cursor<'_, R>, label: &str) -> Place {
     Place {
-        at: c.frames.first().map_or_else(Position::default, |f| f.at),
+        at: c.root_at(),
         path: label.to_owned(),
     }
 }

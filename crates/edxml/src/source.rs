@@ -6,7 +6,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::finding::Position;
+use crate::finding::{FindingCode, Position};
+use crate::sniff;
 use crate::utf16::Utf16;
 
 /// How the package's bytes are written.
@@ -33,7 +34,7 @@ impl Encoding {
 }
 
 /// How many bytes are looked at to tell what kind of file this is.
-const HEAD: usize = 4096;
+const HEAD: usize = 1024;
 
 /// A source with some bytes put back in front of it.
 #[derive(Debug)]
@@ -117,21 +118,28 @@ impl<R: BufRead> Input<R> {
 
 /// A counted, bounded [`BufRead`] in UTF-8 over a source in any encoding we accept.
 ///
-/// Invariant: `counted <= token <= pos` inside the present window, `token` being 0 once
-/// `token_mark` holds the position of a token that began in an earlier window.
+/// Two places can be asked for later: where the present token began, and a pin. Each is an index
+/// into the present window until its position is counted, which happens when it is asked for or
+/// when the window goes. Invariant: nothing beyond a place is counted before the place itself, so
+/// `counted <= pin <= token <= pos` as far as they are uncounted.
 #[derive(Debug)]
 pub(crate) struct Source<R> {
     input: Input<R>,
     encoding: Encoding,
     /// What the window's consumer has taken, as an index into the present window.
     pos: usize,
+    /// How far it may go in the present window: to its end, or to that of the budget.
+    end: usize,
+    /// Where the budget ends, as an index from the start of the present window.
+    stop: usize,
     /// How far lines are counted.
     counted: usize,
     /// The position at `counted`.
     mark: Position,
     token: usize,
     token_mark: Option<Position>,
-    budget: usize,
+    pin: usize,
+    pin_mark: Option<Position>,
     overrun: bool,
     failure: Option<io::Error>,
 }
@@ -139,14 +147,14 @@ pub(crate) struct Source<R> {
 /// What the first bytes say.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    pub(crate) head: Vec<u8>,
+    pub(crate) refusal: Option<(FindingCode, String)>,
     pub(crate) byte_order_mark: bool,
 }
 
 impl<R: BufRead> Source<R> {
     /// Looks at the first bytes, strips a byte order mark, and decides the encoding.
     pub(crate) fn open(mut inner: R) -> io::Result<(Source<R>, Opening)> {
-        let mut head = Vec::new();
+        let mut head = Vec::with_capacity(HEAD);
         // A source may hand out a byte at a time; gather enough to tell what it is.
         while head.len() < HEAD {
             let window = match inner.fill_buf() {
@@ -169,8 +177,17 @@ impl<R: BufRead> Source<R> {
             [0, b'<', ..] => (Encoding::Utf16Be, 0),
             _ => (Encoding::Utf8, 0),
         };
+        let refusal = match encoding {
+            Encoding::Utf8 => sniff::refuse(&head[bom..]),
+            // Only the Latin part of the head is ever looked at.
+            _ => {
+                let low = bom + usize::from(encoding == Encoding::Utf16Be);
+                let latin: Vec<u8> = head.iter().skip(low).step_by(2).copied().collect();
+                sniff::refuse(&latin)
+            }
+        };
         let headed = Headed {
-            head: head.clone(),
+            head,
             at: bom,
             inner,
         };
@@ -179,16 +196,12 @@ impl<R: BufRead> Source<R> {
             Encoding::Utf16Le => Input::Wide(Utf16::new(headed, true)),
             Encoding::Utf16Be => Input::Wide(Utf16::new(headed, false)),
         };
-        head.drain(..bom);
-        if encoding != Encoding::Utf8 {
-            // Only the Latin part of the head is ever looked at.
-            let odd = usize::from(encoding == Encoding::Utf16Be);
-            head = head.into_iter().skip(odd).step_by(2).collect();
-        }
         let source = Source {
             input,
             encoding,
             pos: 0,
+            end: 0,
+            stop: usize::MAX,
             counted: 0,
             mark: Position {
                 offset: bom as u64,
@@ -196,14 +209,15 @@ impl<R: BufRead> Source<R> {
             },
             token: 0,
             token_mark: None,
-            budget: usize::MAX,
+            pin: 0,
+            pin_mark: None,
             overrun: false,
             failure: None,
         };
         Ok((
             source,
             Opening {
-                head,
+                refusal,
                 byte_order_mark: bom > 0,
             },
         ))
@@ -217,7 +231,25 @@ impl<R: BufRead> Source<R> {
     pub(crate) fn begin(&mut self, budget: usize) {
         self.token = self.pos;
         self.token_mark = None;
-        self.budget = budget;
+        self.stop = self.pos.saturating_add(budget);
+        // The window's true end is looked up again when this one is reached.
+        self.end = self.pos.max(self.end.min(self.stop));
+    }
+
+    /// Remembers where the present token began, in place of what was pinned before.
+    pub(crate) fn pin(&mut self) {
+        self.pin = self.token;
+        self.pin_mark = self.token_mark;
+    }
+
+    /// The position remembered.
+    pub(crate) fn pinned(&mut self) -> Position {
+        if let Some(mark) = self.pin_mark {
+            return mark;
+        }
+        self.count_to(self.pin);
+        self.pin_mark = Some(self.mark);
+        self.mark
     }
 
     /// Where the present token began.
@@ -225,6 +257,7 @@ impl<R: BufRead> Source<R> {
         if let Some(mark) = self.token_mark {
             return mark;
         }
+        self.pinned();
         self.count_to(self.token);
         self.token_mark = Some(self.mark);
         self.mark
@@ -255,10 +288,12 @@ impl<R: BufRead> Source<R> {
         self.failure.take()
     }
 
-    /// The next `amount` bytes, fewer only at the end of the source; nothing is consumed.
+    /// The next `amount` bytes, fewer only at the end of the source or of the budget; nothing is
+    /// consumed.
     pub(crate) fn peek(&mut self, amount: usize) -> io::Result<&[u8]> {
-        while self.fill_buf()?.len() < amount.min(self.budget) {
+        while self.fill_buf()?.len() < amount.min(self.stop - self.pos) {
             self.turn();
+            // The window is taken anew by the next look at it.
             match self.input.lengthen() {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -294,9 +329,38 @@ impl<R: BufRead> Source<R> {
         self.token_mark();
         self.count_to(self.pos);
         self.input.consume(self.pos);
+        if self.stop != usize::MAX {
+            self.stop -= self.pos;
+        }
         self.pos = 0;
+        self.end = 0;
         self.counted = 0;
         self.token = 0;
+        self.pin = 0;
+    }
+
+    /// Makes more of the source available, if the budget allows.
+    #[cold]
+    fn refill(&mut self) -> io::Result<()> {
+        if self.pos >= self.stop {
+            self.overrun = true;
+            return Err(io::ErrorKind::Other.into());
+        }
+        loop {
+            match self.input.fill() {
+                Ok(window) if self.pos > 0 && self.pos >= window.len() => {}
+                Ok(window) => {
+                    self.end = window.len().min(self.stop);
+                    return Ok(());
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => {
+                    self.failure = Some(e);
+                    return Err(io::ErrorKind::Other.into());
+                }
+            }
+            self.turn();
+        }
     }
 }
 
@@ -311,37 +375,20 @@ impl<R: BufRead> Read for Source<R> {
 }
 
 impl<R: BufRead> BufRead for Source<R> {
+    #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.budget == 0 {
-            self.overrun = true;
-            return Err(io::ErrorKind::Other.into());
+        if self.pos >= self.end {
+            self.refill()?;
         }
-        let mut length = 0;
-        loop {
-            match self.input.fill() {
-                Ok(window) if self.pos > 0 && self.pos >= window.len() => {}
-                Ok(window) => {
-                    length = length.max(window.len());
-                    break;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => {
-                    self.failure = Some(e);
-                    return Err(io::ErrorKind::Other.into());
-                }
-            }
-            self.turn();
-        }
-        let end = length.min(self.pos.saturating_add(self.budget));
         match self.input.fill() {
-            Ok(window) => Ok(window.get(self.pos..end).unwrap_or_default()),
+            Ok(window) => Ok(window.get(self.pos..self.end).unwrap_or_default()),
             Err(_) => Ok(&[]),
         }
     }
 
+    #[inline]
     fn consume(&mut self, amount: usize) {
         self.pos += amount;
-        self.budget = self.budget.saturating_sub(amount);
     }
 }
 
@@ -395,12 +442,12 @@ mod tests {
         fn positions_are_those_of_a_naive_count(
             text in "[a\nế€😀<]{0,200}",
             window in 1usize..40,
-            steps in proptest::collection::vec((0usize..30, any::<bool>(), any::<bool>()), 0..30),
+            steps in proptest::collection::vec((0usize..30, any::<[bool; 4]>()), 0..30),
         ) {
             let reader = BufReader::with_capacity(window, text.as_bytes());
             let (mut source, _) = Source::open(reader).unwrap();
-            let (mut at, mut token) = (0, 0);
-            for (step, begin, ask) in steps {
+            let (mut at, mut token, mut pin) = (0, 0, 0);
+            for (step, [begin, set_pin, ask, ask_pin]) in steps {
                 let mut left = step.min(text.len() - at);
                 // Only at characters, as tokens are.
                 while !text.is_char_boundary(at + left) { left += 1; }
@@ -412,6 +459,8 @@ mod tests {
                 }
                 prop_assert_eq!(source.offset(), at as u64);
                 if begin { source.begin(usize::MAX); token = at; }
+                if set_pin { source.pin(); pin = token; }
+                if ask_pin { prop_assert_eq!(source.pinned(), naive(&text, pin)); }
                 if ask {
                     prop_assert_eq!(source.here(), naive(&text, at));
                     prop_assert_eq!(source.token_mark(), naive(&text, token));

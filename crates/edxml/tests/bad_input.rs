@@ -1,5 +1,7 @@
 //! Bad and hostile input: refused fast, by name, at its place; and nothing ever panics.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use std::time::{Duration, Instant};
 
 use edxml::{FindingCode as F, Form, Limits, Package, Reading, Severity, read};
@@ -637,11 +639,11 @@ proptest! {
             prop_assert!(finding.offset <= package.len() as u64);
             prop_assert_eq!(finding.severity, finding.code.severity());
         }
-        if let Some(Package::Document(document)) = &reading.package {
-            if reading.refusal().is_none() {
-                prop_assert!(document.promulgation.date.is_some());
-                prop_assert!(!document.code.number.is_empty());
-            }
+        if let Some(Package::Document(document)) = &reading.package
+            && reading.refusal().is_none()
+        {
+            prop_assert!(document.promulgation.date.is_some());
+            prop_assert!(!document.code.number.is_empty());
         }
         for range in reading.spans.inessential() {
             prop_assert!(range.start < range.end && range.end <= package.len() as u64);

@@ -1,5 +1,7 @@
 //! What is written reads back the same.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use edxml::{
     AgencyCode, BusinessInfo, BusinessKind, Date, Document, FindingCode, Limits, Organ, Package,
     Priority, ReceiverChange, Replacement, ResponseFor, Staff, StatusCode, Timestamp, TraceHeader,

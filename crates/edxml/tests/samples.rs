@@ -1,5 +1,7 @@
 //! Every sample has its verdict and its findings; no file may be added without a row.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
