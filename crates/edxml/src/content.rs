@@ -4,8 +4,9 @@ use std::io::BufRead;
 use std::ops::Range;
 
 use crate::base64::{Fault, Outcome, Scan};
-use crate::cursor::{Cursor, Token, name_of};
+use crate::cursor::{Cursor, Token};
 use crate::finding::{FindingCode, Position};
+use crate::text::name_of;
 
 /// What stands between the tags of `ContentTransferEncoded`.
 #[derive(Debug)]

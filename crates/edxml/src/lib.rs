@@ -55,6 +55,7 @@ mod read;
 mod sniff;
 mod source;
 mod spans;
+mod text;
 mod time;
 mod utf16;
 pub mod write;
