@@ -1,8 +1,14 @@
-//! The crate's tests from outside.
+//! The crate's tests from outside: a real exchange in a temporary folder, real sockets.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "what a test cannot do fails it"
 )]
 
+mod asking;
 mod golden;
+mod house;
+mod pushing;
+mod receiving;
+mod streaming;
+mod who;
