@@ -8,9 +8,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
+use ledger::time::Clock;
 use serde::{Deserialize, Deserializer, Serialize};
 use tracing_subscriber::EnvFilter;
+
+use crate::cli::VERSION;
 
 /// Everything `axis serve` can be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,6 +268,50 @@ impl Config {
         config.override_from(environment)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// What the server is told of it.
+    pub(crate) fn server_options(&self) -> api::ServerOptions {
+        let Tls {
+            cert,
+            key,
+            client_ca,
+        } = &self.grpc.tls;
+        let mut options = api::ServerOptions::new(self.grpc.listen, &self.data.dir);
+        options.tls = cert
+            .clone()
+            .zip(key.clone())
+            .map(|(certificate, key)| api::TlsFiles {
+                certificate,
+                key,
+                client_ca: client_ca.clone(),
+            });
+        options.grace = Duration::from_secs(self.grpc.drain_seconds);
+        options.version = env!("CARGO_PKG_VERSION").to_owned();
+        options.build = env!("AXIS_COMMIT").to_owned();
+        options
+    }
+
+    /// What the exchange is told of it.
+    pub(crate) fn exchange_options(&self) -> exchange::Options {
+        exchange::Options {
+            data: self.data.dir.clone(),
+            key_file: self.data.key_file.clone(),
+            node: self.data.node,
+            clock: Clock::system(),
+            limits: exchange::Limits {
+                max_package: self.limits.max_package_bytes,
+                max_streams: self.limits.max_streams,
+                max_bytes_in_flight: self.limits.max_bytes_in_flight,
+                max_pushes_per_second: self.limits.max_pushes_per_second,
+                max_open_deliveries: self.limits.max_open_deliveries,
+            },
+            lease: Duration::from_secs(self.delivery.lease_seconds),
+            window: self.delivery.window,
+            segment_size: self.journal.segment_bytes,
+            anchors: self.journal.anchors.clone(),
+            version: VERSION.to_owned(),
+        }
     }
 
     fn parse(text: &str) -> Result<Self, toml::de::Error> {

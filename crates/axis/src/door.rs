@@ -214,6 +214,13 @@ impl From<Error> for Failure {
                 Self::Unreachable(refusal::tell(&refusal))
             }
             Error::Refused(refusal) => Self::Refused(refusal::tell(&refusal)),
+            Error::Protocol {
+                ref target,
+                ref status,
+            } if not_offered(status) => Self::Refused(format!(
+                "the axis at {target} does not offer this to systems; ask as its operator: --data DIR"
+            )),
+            Error::Protocol { .. } => Self::Unreachable(error.to_string()),
             error if error.is_unreachable() => Self::Unreachable(format!(
                 "{error}. Does the axis run, and is the address right?"
             )),
@@ -221,6 +228,11 @@ impl From<Error> for Failure {
             other => Self::refused(other),
         }
     }
+}
+
+/// Whether an axis said that it has no such call, not some other server that knows no gRPC.
+fn not_offered(status: &tonic::Status) -> bool {
+    status.code() == tonic::Code::Unimplemented && !status.message().contains("header missing")
 }
 
 #[cfg(test)]

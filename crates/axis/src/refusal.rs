@@ -1,6 +1,7 @@
 //! How a refusal is told: to people on stderr in both languages, to scripts as an object.
 
 use api::client::RefusalView;
+use exchange::refusal::Name;
 use serde::Serialize;
 
 /// The object that stands for a refusal in `--json` output.
@@ -89,35 +90,101 @@ impl Refused {
     }
 }
 
-/// Several lines: the name with both texts, then each thing at fault with its place.
+/// Several lines: the name, then everything else.
 pub(crate) fn tell(view: &RefusalView) -> String {
-    let mut text = format!("{}: {}\n    {}", view.name, view.message, view.message_en);
-    for detail in &view.details {
-        text += "\n  - ";
-        if detail.line > 0 {
-            text += &format!("{}:{} ", detail.line, detail.column);
-        }
-        if detail.code != view.name {
-            text += &format!("{} ", detail.code);
-        }
-        if !detail.path.is_empty() {
-            text += &detail.path;
-        }
-        text.truncate(text.trim_end().len());
-        for message in [&detail.message, &detail.message_en] {
-            if !message.is_empty() {
-                text += &format!("\n      {message}");
-            }
-        }
-    }
-    if view.omitted > 0 {
-        text += &format!("\n  … {} more", view.omitted);
-    }
-    if let Some(after) = view.retry_after {
-        text += &format!(
-            "\n    Gửi lại sau {seconds} giây. / Try again after {seconds} s.",
-            seconds = after.as_secs().max(1)
-        );
+    let mut text = format!("{}:", view.name);
+    for line in lines(view) {
+        text.push_str("\n    ");
+        text.push_str(&line);
     }
     text
+}
+
+/// What it means and what to do, each thing at fault with its place, when to try again; in both
+/// languages.
+pub(crate) fn lines(view: &RefusalView) -> Vec<String> {
+    let row = Name::ALL
+        .iter()
+        .find(|name| name.as_str() == view.name)
+        .map(|name| name.row());
+    let (vi, en) = row.map_or((view.message.as_str(), view.message_en.as_str()), |row| {
+        (row.vi, row.en)
+    });
+    let mut lines = vec![vi.to_owned(), en.to_owned()];
+    for detail in &view.details {
+        let place = (detail.line > 0).then(|| format!("{}:{}", detail.line, detail.column));
+        let code = (detail.code != view.name).then(|| detail.code.clone());
+        let path = (!detail.path.is_empty()).then(|| detail.path.clone());
+        let head: Vec<_> = [place, code, path].into_iter().flatten().collect();
+        lines.push(format!("- {}", head.join(" ")).trim_end().to_owned());
+        let told = [&detail.message, &detail.message_en]
+            .into_iter()
+            .filter(|told| !told.is_empty());
+        lines.extend(told.map(|told| format!("  {told}")));
+    }
+    if view.omitted > 0 {
+        lines.push(format!("… và {0} chỗ nữa (and {0} more)", view.omitted));
+    }
+    if let Some(after) = view.retry_after {
+        let seconds = after.as_millis().div_ceil(1_000).max(1);
+        lines.push(format!(
+            "Gửi lại sau {seconds} giây. (Try again after {seconds} s.)"
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::client::DetailView;
+    use std::time::Duration;
+
+    fn view() -> RefusalView {
+        let mut detail = DetailView::default();
+        detail.code = "NO_TO".to_owned();
+        detail.path = "edXML/To".to_owned();
+        (detail.line, detail.column) = (3, 5);
+        detail.message = "Thiếu To".to_owned();
+        detail.message_en = "No To".to_owned();
+        let mut view = RefusalView::default();
+        view.name = "BAD_PACKAGE".to_owned();
+        view.message = "m".to_owned();
+        view.message_en = "e".to_owned();
+        view.details = vec![detail];
+        view.retry_after = Some(Duration::from_millis(1_200));
+        view
+    }
+
+    #[test]
+    fn people_are_told_what_where_and_what_to_do_in_both_languages() {
+        let row = Name::BadPackage.row();
+        let expected = format!(
+            "BAD_PACKAGE:\n    {}\n    {}\n    - 3:5 NO_TO edXML/To\n      Thiếu To\n      No To\n    \
+             Gửi lại sau 2 giây. (Try again after 2 s.)",
+            row.vi, row.en
+        );
+        assert_eq!(tell(&view()), expected);
+    }
+
+    #[test]
+    fn scripts_get_the_first_thing_at_fault_or_the_refusal_itself() {
+        let refused = Refused::from(&view());
+        assert_eq!(
+            (refused.code.as_str(), refused.refusal.as_str()),
+            ("NO_TO", "BAD_PACKAGE")
+        );
+        assert_eq!(
+            (refused.line, refused.column, refused.message.as_str()),
+            (3, 5, "Thiếu To")
+        );
+        assert_eq!(refused.retry_after_ms, Some(1_200));
+        let mut bare = view();
+        bare.details.clear();
+        let bare = Refused::from(&bare);
+        assert_eq!(
+            (bare.code.as_str(), bare.message.as_str()),
+            ("BAD_PACKAGE", "m")
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! A trace as a person reads it: what it is about, what happened, where it stands; in
 //! Vietnamese with English beside it.
 
+use std::collections::HashSet;
+
 use api::v1;
 
 use crate::output::{self, Paint, Tone};
@@ -70,17 +72,88 @@ pub(crate) fn tell(trace: &v1::TraceResponse) -> String {
 
 fn tell_with(trace: &v1::TraceResponse, paint: Paint) -> String {
     let mut parts = Vec::new();
-    for package in &trace.packages {
-        parts.push(head(package, paint));
+    let heading = |text: &str| paint.tone(Tone::Strong, text);
+    let (documents, statuses): (Vec<_>, Vec<_>) = trace
+        .packages
+        .iter()
+        .partition(|package| package.document.is_some());
+    // Beside a document its statuses are what was said about it; alone they are the story.
+    if documents.is_empty() {
+        parts.extend(statuses.iter().map(|package| head(package, paint)));
+    } else {
+        parts.extend(documents.iter().map(|package| head(package, paint)));
+        if !statuses.is_empty() {
+            let table = indent(&status_table(&statuses));
+            parts.push(format!(
+                "{}\n{table}",
+                heading("Trạng thái đã báo (statuses reported)")
+            ));
+        }
     }
     if !trace.events.is_empty() {
-        parts.push(format!(
+        let aside: HashSet<&str> = if documents.is_empty() {
+            HashSet::new()
+        } else {
+            statuses
+                .iter()
+                .map(|package| package.package_id.as_str())
+                .collect()
+        };
+        let (told, left_out): (Vec<_>, Vec<_>) = trace.events.iter().partition(|event| {
+            !(aside.contains(event.package_id.as_str()) && is_handing_over(event))
+        });
+        let mut text = format!(
             "{}\n{}",
-            paint.tone(Tone::Strong, "Diễn biến (what happened)"),
-            events(&trace.events, paint)
-        ));
+            heading("Diễn biến (what happened)"),
+            events(&told, paint)
+        );
+        if !left_out.is_empty() {
+            text += &format!(
+                "\n  và {n} bước giao các trạng thái trên cho bên gửi (and {n} steps of handing these statuses over)",
+                n = left_out.len()
+            );
+        }
+        parts.push(text);
     }
     parts.join("\n\n")
+}
+
+/// The steps that every delivery takes.
+fn is_handing_over(event: &v1::TraceEvent) -> bool {
+    matches!(event.kind.as_str(), "fetched" | "acknowledged")
+}
+
+fn status_table(statuses: &[&v1::PackageSummary]) -> String {
+    let rows = statuses.iter().map(|package| {
+        let (code, label) = about(package);
+        let note = package
+            .status
+            .as_ref()
+            .filter(|status| !status.made_by_axis);
+        [
+            clock(&package.accepted_at),
+            agency(package.sender.as_ref()),
+            format!("{code} {label}"),
+            note.map(|status| output::shorten(&status.description, 60))
+                .unwrap_or_default(),
+        ]
+    });
+    output::table(
+        [
+            "Lúc (at)",
+            "Cơ quan báo (by)",
+            "Trạng thái (status)",
+            "Ghi chú (note)",
+        ],
+        rows,
+    )
+}
+
+fn indent(text: &str) -> String {
+    text.lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What a package is, and where each of its deliveries stands.
@@ -143,9 +216,7 @@ fn head(package: &v1::PackageSummary, paint: Paint) -> String {
                 ]
             }),
         );
-        for line in table.lines() {
-            text += &format!("\n  {line}");
-        }
+        text += &format!("\n{}", indent(&table));
     }
     text
 }
@@ -158,29 +229,39 @@ pub(crate) fn status_words(code: &str) -> String {
     }
 }
 
-fn events(events: &[v1::TraceEvent], paint: Paint) -> String {
+fn events(events: &[&v1::TraceEvent], paint: Paint) -> String {
     let mut lines = Vec::new();
     for event in events {
-        let told = if event.detail.is_empty() {
-            &event.kind
-        } else {
-            &event.detail
-        };
         let round = if event.round > 1 {
-            format!(" (lượt {}, round {})", event.round, event.round)
+            format!(" (lượt {0}, round {0})", event.round)
         } else {
             String::new()
         };
+        let told = with_agency(
+            event,
+            if event.detail.is_empty() {
+                &event.kind
+            } else {
+                &event.detail
+            },
+        );
         lines.push(format!("  {}  {told}{round}", clock(&event.at)));
         if !event.detail_en.is_empty() {
-            lines.push(format!(
-                "  {:19}  {}",
-                "",
-                paint.tone(Tone::Faint, &event.detail_en)
-            ));
+            let told = with_agency(event, &event.detail_en);
+            lines.push(format!("  {:19}  {}", "", paint.tone(Tone::Faint, told)));
         }
     }
     lines.join("\n")
+}
+
+/// The sentence; one about a status with who reported it, if it does not name them.
+fn with_agency(event: &v1::TraceEvent, sentence: &str) -> String {
+    let name = shape::name(event.agency.as_ref());
+    if event.kind != "status" || name.is_empty() || sentence.contains(name) {
+        sentence.to_owned()
+    } else {
+        format!("{name}: {sentence}")
+    }
 }
 
 #[cfg(test)]

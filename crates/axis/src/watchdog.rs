@@ -22,7 +22,7 @@ pub(crate) async fn feed(exchange: Exchange, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if proof.renewed_by(&exchange.info().await) {
+        if proof.renewed_by(&exchange.info()) {
             tell(&[NotifyState::Watchdog]);
         }
     }
@@ -56,14 +56,14 @@ mod tests {
     use super::*;
     use ledger::time::Ms;
 
-    fn info(position: u64, space: &str, read_only: bool) -> Info {
+    fn info(position: u64, space: &'static str, read_only: bool) -> Info {
         Info {
             started_at: Ms(0),
             now: Ms(0),
             position,
             anchor: String::new(),
-            index: String::new(),
-            space: space.to_owned(),
+            index: "trusted",
+            space,
             read_only,
         }
     }

@@ -1,6 +1,6 @@
-//! The words for kinds, lanes and states: one for scripts, one for people.
+//! The words for kinds and states: one for scripts, one for people.
 
-use api::v1::{DeliveryState, Lane, PackageKind};
+use api::v1::{DeliveryState, PackageKind};
 
 /// `document` or `status`; `unknown` for what a later axis may send.
 pub(crate) const fn kind(kind: PackageKind) -> &'static str {
@@ -17,17 +17,6 @@ pub(crate) const fn kind_vi(kind: PackageKind) -> &'static str {
         PackageKind::Document => "văn bản",
         PackageKind::Status => "trạng thái",
         PackageKind::Unspecified => "?",
-    }
-}
-
-/// The lane for scripts.
-pub(crate) const fn lane(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Flash => "flash",
-        Lane::Urgent => "urgent",
-        Lane::Status => "status",
-        Lane::Routine => "routine",
-        Lane::Unspecified => "unknown",
     }
 }
 

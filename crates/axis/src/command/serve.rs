@@ -1,11 +1,10 @@
 //! `axis serve`: the daemon, from its arguments to its end.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use api::{Listening, Running, ServeError, ServerOptions, TlsFiles};
+use api::{Listening, Running, ServeError};
 use exchange::Exchange;
-use ledger::time::Clock;
 use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -63,11 +62,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let mut signals = Signals::take()?;
     tracing::info!(version = VERSION, data = %config.data.dir.display(), "starting");
 
-    let listening = api::bind(server_options(&config))
+    let listening = api::bind(config.server_options())
         .await
         .map_err(refused_to_serve)?;
     let exchange = tokio::select! {
-        opened = Exchange::open(exchange_options(&config)) => opened.map_err(Failure::refused)?,
+        opened = Exchange::open(config.exchange_options(), progress()) => opened.map_err(Failure::refused)?,
         signal = signals.next() => {
             tracing::info!(signal, "stopped while starting; nothing had been accepted");
             return Ok(());
@@ -76,7 +75,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     let running = start(listening, &exchange, &stop).await?;
     announce(&running, args.json)?;
-    tell(&[NotifyState::Ready]);
+    tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let watchdog = tokio::spawn(watchdog::feed(exchange.clone(), stop.clone()));
 
     let signal = signals.next().await;
@@ -98,6 +97,21 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     // It ends with the token; a panic in it would have ended the process.
     let _ = watchdog.await;
     Ok(())
+}
+
+/// Says now and then how far the reading of the journal is.
+fn progress() -> impl FnMut(u64, u64) + Send {
+    const BETWEEN: Duration = Duration::from_secs(2);
+    let mut told = Instant::now();
+    move |position, last| {
+        if told.elapsed() >= BETWEEN {
+            told = Instant::now();
+            tracing::info!(position, last, "reading the journal; not serving yet");
+            tell(&[NotifyState::Status(&format!(
+                "reading the journal: {position} of {last}"
+            ))]);
+        }
+    }
 }
 
 async fn start(
@@ -147,45 +161,6 @@ fn announce(running: &Running, json: bool) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
-}
-
-fn server_options(config: &Config) -> ServerOptions {
-    let tls = &config.grpc.tls;
-    let mut options = ServerOptions::new(config.grpc.listen, &config.data.dir);
-    options.tls = tls
-        .cert
-        .clone()
-        .zip(tls.key.clone())
-        .map(|(certificate, key)| TlsFiles {
-            certificate,
-            key,
-            client_ca: tls.client_ca.clone(),
-        });
-    options.grace = Duration::from_secs(config.grpc.drain_seconds);
-    options.version = env!("CARGO_PKG_VERSION").to_owned();
-    options.build = env!("AXIS_COMMIT").to_owned();
-    options
-}
-
-fn exchange_options(config: &Config) -> exchange::Options {
-    exchange::Options {
-        data: config.data.dir.clone(),
-        key_file: config.data.key_file.clone(),
-        node: config.data.node,
-        clock: Clock::system(),
-        limits: exchange::Limits {
-            max_package: config.limits.max_package_bytes,
-            max_streams: config.limits.max_streams,
-            max_bytes_in_flight: config.limits.max_bytes_in_flight,
-            max_pushes_per_second: config.limits.max_pushes_per_second,
-            max_open_deliveries: config.limits.max_open_deliveries,
-        },
-        lease: Duration::from_secs(config.delivery.lease_seconds),
-        window: config.delivery.window,
-        segment_size: config.journal.segment_bytes,
-        anchors: config.journal.anchors.clone(),
-        version: VERSION.to_owned(),
-    }
 }
 
 /// What is wrong with the configuration is wrong use; the rest is this machine's.

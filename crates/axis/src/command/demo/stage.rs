@@ -1,0 +1,245 @@
+//! Where the demo plays: an axis in a temporary folder, reached through its public API only, the
+//! agencies with a system each, and their folders.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use api::client::{Client, Credentials, Options};
+use api::{Running, v1};
+use exchange::Exchange;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// A connected agency.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    /// The agency's code.
+    pub(crate) code: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its system.
+    pub(crate) system: String,
+    /// The file with the system's key.
+    pub(crate) key_file: PathBuf,
+    /// Where its deliveries become files.
+    pub(crate) inbox: PathBuf,
+    /// Its connection.
+    pub(crate) client: Client,
+}
+
+/// The running axis and everybody on it.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// Everything lies in here and goes with it.
+    folder: TempDir,
+    exchange: Exchange,
+    running: Running,
+    /// The operator's connection.
+    pub(crate) operator: Client,
+    /// The agencies.
+    pub(crate) actors: Vec<Actor>,
+}
+
+/// Longest time for an answer: everything is on this machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Stage {
+    /// Starts the axis and connects the agencies.
+    ///
+    /// # Errors
+    /// If the axis cannot start or refuses an agency.
+    pub(crate) async fn open(agencies: &[(String, String)]) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("axis-demo-").tempdir()?;
+        let mut config = Config::default();
+        config.data.dir = folder.path().join("axis-data");
+        config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listening = api::bind(config.server_options())
+            .await
+            .map_err(Failure::refused)?;
+        let exchange = Exchange::open(config.exchange_options(), |_, _| {})
+            .await
+            .map_err(Failure::refused)?;
+        let running = listening
+            .serve(exchange.clone(), CancellationToken::new())
+            .map_err(Failure::refused)?;
+        let operator = Client::connect_admin(&config.data.dir, "demo", Some(PATIENCE)).await?;
+        let mut stage = Self {
+            folder,
+            exchange,
+            running,
+            operator,
+            actors: Vec::new(),
+        };
+        stage.register(agencies).await?;
+        for (code, name) in agencies {
+            let actor = stage.connect(code, name).await?;
+            stage.actors.push(actor);
+        }
+        Ok(stage)
+    }
+
+    async fn register(&self, agencies: &[(String, String)]) -> Result<(), Failure> {
+        let mut csv = String::from("code,code_2020,name,parent\n");
+        for (code, name) in agencies {
+            csv += &format!("{code},,\"{}\",\n", name.replace('"', "\"\""));
+        }
+        let request = v1::ImportAgenciesRequest {
+            csv: csv.into(),
+            dry_run: false,
+            decision: "demo".to_owned(),
+        };
+        let imported = self.operator.import_agencies(request).await?;
+        match imported.problems.first() {
+            Some(problem) => Err(Failure::refused(format!(
+                "row {}: {}",
+                problem.row, problem.message_en
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    async fn connect(&self, code: &str, name: &str) -> Result<Actor, Failure> {
+        let system = format!("qlvb.{code}");
+        let request = v1::AddSystemRequest {
+            id: system.clone(),
+            name: format!("Phần mềm QLVB, {name}"),
+            agencies: vec![code.to_owned()],
+            ..v1::AddSystemRequest::default()
+        };
+        let key = self.operator.add_system(request).await?.key;
+        let key_file = self
+            .folder
+            .path()
+            .join("keys")
+            .join(format!("{system}.key"));
+        save_key(&key_file, &key).map_err(|error| Failure::file("write", &key_file, &error))?;
+        let options = Options {
+            server: self.server(),
+            credentials: Credentials::Key {
+                system: system.clone(),
+                key,
+            },
+            ca: None,
+            timeout: Some(PATIENCE),
+        };
+        let client = Client::connect(&options).await?;
+        let inbox = self.folder.path().join("received").join(code);
+        Ok(Actor {
+            code: code.to_owned(),
+            name: name.to_owned(),
+            system,
+            key_file,
+            inbox,
+            client,
+        })
+    }
+
+    /// The axis's address as clients take it.
+    pub(crate) fn server(&self) -> String {
+        format!("http://{}", self.running.bound().grpc)
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.running
+            .bound()
+            .admin
+            .parent()
+            .unwrap_or_else(|| self.folder.path())
+    }
+
+    /// The agency with this code.
+    ///
+    /// # Errors
+    /// If the samples do not name it.
+    pub(crate) fn actor(&self, code: &str) -> Result<&Actor, Failure> {
+        let found = self.actors.iter().find(|actor| actor.code == code);
+        found.ok_or_else(|| Failure::refused(format!("no agency {code} is connected")))
+    }
+
+    /// The receivers' folders by code.
+    pub(crate) fn inboxes(&self) -> BTreeMap<String, PathBuf> {
+        self.actors
+            .iter()
+            .map(|actor| (actor.code.clone(), actor.inbox.clone()))
+            .collect()
+    }
+
+    /// Stops the axis; the folder goes.
+    pub(crate) async fn close(self) {
+        let Self {
+            folder,
+            exchange,
+            running,
+            operator,
+            actors,
+        } = self;
+        // Open connections would be waited for.
+        drop((operator, actors));
+        running.stop().await;
+        exchange.close().await;
+        drop(folder);
+    }
+}
+
+fn save_key(path: &Path, key: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?
+        .write_all(key.as_bytes())
+}
+
+impl Actor {
+    /// Receives what waits: each delivery becomes a new file, then it is settled. Returns the
+    /// headers. A delivery that came twice would be two files.
+    ///
+    /// # Errors
+    /// What the axis refuses, or the disk.
+    pub(crate) async fn receive(&self) -> Result<Vec<v1::DeliveryHeader>, Failure> {
+        fs::create_dir_all(&self.inbox)?;
+        let mut received = Vec::new();
+        let request = v1::FetchRequest {
+            max_deliveries: 100,
+            ..v1::FetchRequest::default()
+        };
+        loop {
+            let before = received.len();
+            let mut deliveries = self.client.fetch(request.clone()).await?;
+            while let Some(header) = deliveries.next().await? {
+                let mut file = tempfile::Builder::new()
+                    .prefix(&header.package_id)
+                    .suffix(".edxml")
+                    .tempfile_in(&self.inbox)?;
+                while let Some(bytes) = deliveries.chunk().await? {
+                    file.write_all(&bytes)?;
+                }
+                file.as_file().sync_all()?;
+                file.keep().map_err(|error| Failure::from(error.error))?;
+                let settle = v1::SettleRequest {
+                    delivery_id: header.delivery_id.clone(),
+                    round: header.round,
+                    outcome: v1::Outcome::Acknowledged as i32,
+                    reason: String::new(),
+                };
+                self.client.settle(settle).await?;
+                received.push(header);
+            }
+            if received.len() == before {
+                return Ok(received);
+            }
+        }
+    }
+}
