@@ -153,6 +153,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
     pub(crate) fn open(&mut self) -> Option<Name> {
         loop {
             self.text.clear();
+            self.pass_blank();
             match self.token() {
                 Token::Open(name) => return Some(name),
                 Token::Close | Token::End => return None,
@@ -167,6 +168,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         self.text.clear();
         self.marked = false;
         self.collecting = true;
+        self.take_plain();
         loop {
             match self.token() {
                 Token::Open(_) => {
@@ -205,6 +207,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         let mut content = false;
         loop {
             self.text.clear();
+            self.pass_blank();
             match self.token() {
                 Token::Close if self.frames.len() < depth => return content,
                 Token::End => return content,
@@ -212,6 +215,45 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 Token::Text => content |= !self.text.trim_ascii().is_empty(),
                 Token::Open(_) | Token::Close => content = true,
             }
+        }
+    }
+
+    /// Passes white space without making a token of it. Half of a header's tokens are such.
+    fn pass_blank(&mut self) {
+        if self.empty || self.stopped {
+            return;
+        }
+        let source = self.xml.get_mut();
+        source.begin(usize::MAX);
+        // An error is kept by the source, and met again by the token.
+        if let Ok(window) = source.fill_buf() {
+            let blank = |b: &&u8| matches!(**b, b' ' | b'\n' | b'\r' | b'\t');
+            let passed = window.iter().take_while(blank).count();
+            source.consume(passed);
+        }
+    }
+
+    /// Takes a text that needs no second look, up to the next markup, straight from the window.
+    /// Whatever is not so plain is left to `token`.
+    fn take_plain(&mut self) {
+        if self.empty || self.stopped {
+            return;
+        }
+        let source = self.xml.get_mut();
+        source.begin(self.limits.text_length);
+        let Ok(window) = source.fill_buf() else {
+            return;
+        };
+        let Some(end) = memchr::memchr2(b'<', b'&', window) else {
+            return;
+        };
+        let bytes = &window[..end];
+        if window[end] == b'<'
+            && Traits::of(bytes).is_plain()
+            && let Ok(text) = std::str::from_utf8(bytes)
+        {
+            self.text.push_str(text);
+            source.consume(end);
         }
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::check;
 use crate::content::Content;
 use crate::cursor::{Cursor, Place, Token};
-use crate::finding::{Finding, FindingCode, Findings, Level};
+use crate::finding::{Finding, FindingCode, Findings, Level, Position};
 use crate::header::Header;
 use crate::limits::Limits;
 use crate::name::Name;
@@ -105,8 +105,15 @@ impl Reading {
 /// assert_eq!(reading.refusal().unwrap().code, edxml::FindingCode::NotEdxml);
 /// ```
 pub fn read(bytes: &[u8], limits: &Limits) -> Reading {
-    // A slice cannot fail to be read; an empty reading would be a refusal by nobody, so say it.
-    read_from(bytes, limits).unwrap_or_else(|_| Reading::default())
+    read_from(bytes, limits).unwrap_or_else(|e| {
+        // A slice cannot fail to be read; if it ever did, that must not look like acceptance.
+        let at = Position::default();
+        let finding = Finding::new(FindingCode::NotXml, String::new(), at, &e.to_string());
+        Reading {
+            findings: vec![finding],
+            ..Reading::default()
+        }
+    })
 }
 
 /// Reads a package in one pass over its source, in memory bounded by the limits whatever its size:

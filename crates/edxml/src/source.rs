@@ -346,6 +346,9 @@ impl<R: BufRead> Source<R> {
             self.overrun = true;
             return Err(io::ErrorKind::Other.into());
         }
+        if self.failure.is_some() {
+            return Err(io::ErrorKind::Other.into());
+        }
         loop {
             match self.input.fill() {
                 Ok(window) if self.pos > 0 && self.pos >= window.len() => {}

@@ -23,6 +23,11 @@ impl Traits {
         Traits(found)
     }
 
+    /// Whether it holds none of them.
+    pub(crate) fn is_plain(self) -> bool {
+        self.0 == 0
+    }
+
     pub(crate) fn has(self, any: u8) -> bool {
         self.0 & any != 0
     }
