@@ -26,6 +26,7 @@ mod model;
 use std::io::{self, IoSlice};
 use std::path::{Component, Path};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use self::model::{FileNode, FolderNode, Model, NameChange, Node, ROOT};
 use super::{Access, Disk, File, Held, Listed, Locking, folder_of};
@@ -272,15 +273,17 @@ impl SimDisk {
     }
 
     /// Waits until a sync waits for a hold.
+    ///
+    /// # Panics
+    /// If none does within half a minute: then nothing is synced that should be.
     pub fn wait_for_held_sync(&self) {
-        let mut state = self.lock_state();
-        while state.waiting == 0 {
-            state = self
-                .0
-                .released
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let state = self.lock_state();
+        let (state, _) = self
+            .0
+            .released
+            .wait_timeout_while(state, Duration::from_secs(30), |state| state.waiting == 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(state.waiting > 0, "no sync came");
     }
 }
 
