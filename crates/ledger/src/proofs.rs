@@ -48,7 +48,7 @@ impl Desk {
         let last = opened.journal.reader().last();
         Self {
             state: State::new(opened.index, opened.open, opened.registry, last),
-            sequencer: Sequencer::new(opened.journal),
+            sequencer: Sequencer::new(opened.journal, Arc::default()),
             start: opened.start,
             folder,
             disk,

@@ -7,9 +7,12 @@
 //! hears "unknown".
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use journal::{AppendError, Entry, Journal, Payload, Space, Written};
 
+use crate::Health;
 use crate::command::{Accepted, Command, CommitError, Committed, Conflict};
 use crate::decide;
 use crate::fact::{self, Fact};
@@ -60,14 +63,16 @@ pub(crate) struct Sequencer {
     journal: Journal,
     inline_limit: u64,
     read_only: bool,
+    health: Arc<Health>,
 }
 
 impl Sequencer {
-    pub(crate) fn new(journal: Journal) -> Self {
+    pub(crate) fn new(journal: Journal, health: Arc<Health>) -> Self {
         Self {
             inline_limit: journal.payloads().inline_limit(),
             journal,
             read_only: false,
+            health,
         }
     }
 
@@ -75,8 +80,13 @@ impl Sequencer {
         self.read_only || self.journal.is_read_only()
     }
 
-    pub(crate) fn space(&self) -> Space {
-        self.journal.space()
+    /// Whoever is told of a failure finds it in the ledger's health.
+    fn report(&self) {
+        let reserve = self.journal.space() == Space::Reserve;
+        self.health.reserve.store(reserve, Ordering::SeqCst);
+        self.health
+            .read_only
+            .store(self.is_read_only(), Ordering::SeqCst);
     }
 
     pub(crate) fn into_journal(self) -> Journal {
@@ -90,6 +100,7 @@ impl Sequencer {
         state: &State,
         requests: &mut VecDeque<Request>,
     ) -> Option<Published> {
+        self.report();
         if self.is_read_only() || !state.readable() {
             for request in requests.drain(..) {
                 let _ = request.reply.send(Err(CommitError::ReadOnly));
@@ -112,7 +123,13 @@ impl Sequencer {
             }
             return None;
         }
-        let written = match self.journal.append(&entries) {
+        let appended = self.journal.append(&entries);
+        self.read_only |= matches!(
+            appended,
+            Err(AppendError::Failed { .. } | AppendError::ReadOnly)
+        );
+        self.report();
+        let written = match appended {
             Ok(written) => written,
             Err(AppendError::Full) => {
                 full(decided, requests);
@@ -122,13 +139,9 @@ impl Sequencer {
             Err(AppendError::NothingToRemove { .. }) => {
                 return tell_all(decided, &CommitError::Conflict(Conflict::NoPayload));
             }
-            Err(AppendError::ReadOnly) => {
-                self.read_only = true;
-                return tell_all(decided, &CommitError::ReadOnly);
-            }
+            Err(AppendError::ReadOnly) => return tell_all(decided, &CommitError::ReadOnly),
             Err(error @ AppendError::Failed { .. }) => {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "the journal could not be written; the axis is read-only until it is restarted");
-                self.read_only = true;
                 return tell_all(decided, &CommitError::Unknown);
             }
             // Nothing was written, and each may be sent again: a payload file that left

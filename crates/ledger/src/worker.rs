@@ -3,12 +3,11 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use journal::{Journal, Space};
+use journal::Journal;
 use tokio::sync::mpsc;
 
 use crate::event::Stopped;
@@ -95,9 +94,8 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<(mpsc::Sender<Request>, Wor
     };
     let commit = named("axis-commit").spawn(move || {
         let mut commit = Commit {
-            sequencer: Sequencer::new(parts.journal),
+            sequencer: Sequencer::new(parts.journal, parts.health),
             state: parts.state,
-            health: parts.health,
             observer: parts.observer,
             signal,
             last_package: parts.last_package,
@@ -111,7 +109,6 @@ pub(crate) fn start(parts: Parts) -> std::io::Result<(mpsc::Sender<Request>, Wor
 struct Commit {
     sequencer: Sequencer,
     state: Arc<State>,
-    health: Arc<Health>,
     observer: Arc<Mutex<Option<Observer>>>,
     signal: Arc<Signal>,
     last_package: Option<PackageId>,
@@ -139,12 +136,6 @@ impl Commit {
 
     fn batch(&mut self, requests: &mut VecDeque<Request>) {
         let published = self.sequencer.run(&self.state, requests);
-        self.health
-            .read_only
-            .store(self.sequencer.is_read_only(), Ordering::SeqCst);
-        self.health
-            .reserve
-            .store(self.sequencer.space() == Space::Reserve, Ordering::SeqCst);
         let Some(Published {
             ready,
             registry_changed,

@@ -296,6 +296,7 @@ pub fn sim_disk(root: &Path) -> SimDisk {
     while let Some(folder) = above.pop_back() {
         if folder.parent().is_some() {
             disk.make_folder(folder).unwrap();
+            disk.sync_folder(folder.parent().unwrap()).unwrap();
         }
     }
     disk
