@@ -142,7 +142,7 @@ impl SystemArgs {
 impl OperatorArgs {
     /// The data folder.
     pub(crate) fn data(&self) -> &Path {
-        self.data.as_deref().unwrap_or(Path::new(DATA))
+        self.data.as_deref().unwrap_or_else(|| Path::new(DATA))
     }
 
     /// Connects to the daemon that runs on the data folder.

@@ -183,7 +183,7 @@ async fn read(data: PathBuf, tokens: Vec<String>) -> Result<Verified, Failure> {
             up_to: None,
             progress: if shown { Some(&mut show) } else { None },
         };
-        let outcome = verify.run(Arc::new(OsDisk::default()), &data);
+        let outcome = verify.run(Arc::new(OsDisk), &data);
         if shown {
             eprint!("\r\x1b[K");
         }
