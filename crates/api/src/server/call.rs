@@ -84,12 +84,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Answer {
         let calls = self.clone();
-        let span = tracing::debug_span!(
+        let span = tracing::info_span!(
             "call",
             method = request.uri().path(),
             system = Empty,
             person = Empty,
             remote = Empty,
+            uid = Empty,
             package = Empty,
             delivery = Empty,
         );
@@ -158,8 +159,8 @@ impl Calls {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        if too_large(response.headers()) {
-            return Err(too_large_for(&method));
+        if let Some(refusal) = unreadable(response.headers(), &method) {
+            return Err(refused::status(&refusal));
         }
         Ok(match until {
             Some(until) if stream => response.map(|body| Body::new(Limited::new(body, until))),
@@ -173,7 +174,7 @@ fn note(origin: &Origin, caller: Option<&Caller>) {
     let span = Span::current();
     match origin {
         Origin::Public { remote, .. } => span.record("remote", tracing::field::display(remote)),
-        Origin::Admin { uid } => span.record("remote", tracing::field::display(uid)),
+        Origin::Admin { uid } => span.record("uid", uid),
     };
     match caller {
         Some(Caller::System(peer)) => span.record("system", peer.system().as_str()),
@@ -217,21 +218,29 @@ fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     parse().map(Some).ok_or_else(refused)
 }
 
-/// Whether the library refused a message for its size: OUT_OF_RANGE is no refusal's code.
-fn too_large(headers: &HeaderMap) -> bool {
-    headers.get("grpc-status").is_some_and(|code| code == "11")
-}
-
-fn too_large_for(method: &str) -> Status {
-    let refusal = Refusal::new(Name::TooLarge);
-    refused::status(&if method.ends_with("/Push") {
-        refusal.at(
-            "package",
-            "Gói tin lớn hơn 4 MiB phải gửi bằng PushStream.",
-            "A package of more than 4 MiB goes by PushStream.",
+/// The refusal of a message that the library could not read and answered in its own words:
+/// the axis's own refusals always have details, and OUT_OF_RANGE is none of their codes.
+fn unreadable(headers: &HeaderMap, method: &str) -> Option<Refusal> {
+    let code = headers.get("grpc-status")?.as_bytes();
+    if code == b"11" {
+        let refusal = Refusal::new(Name::TooLarge);
+        return Some(if method.ends_with("/Push") {
+            refusal.at(
+                "package",
+                "Gói tin lớn hơn 4 MiB phải gửi bằng PushStream.",
+                "A package of more than 4 MiB goes by PushStream.",
+            )
+        } else {
+            refusal.at("", "Thông điệp quá lớn.", "The message is too large.")
+        });
+    }
+    let foreign = code == b"13" && !headers.contains_key("grpc-status-details-bin");
+    (foreign && method.starts_with("/axis.v1.")).then(|| {
+        Refusal::new(Name::BadArgument).at(
+            "",
+            "Thông điệp không đọc được theo axis.v1.",
+            "The message cannot be read as one of axis.v1.",
         )
-    } else {
-        refusal.at("", "Yêu cầu quá lớn.", "The request is too large.")
     })
 }
 

@@ -20,6 +20,8 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 pub use tls::{TlsError, TlsFiles};
 
@@ -40,6 +42,8 @@ pub struct ServerOptions {
     pub limits: ConnectionLimits,
     /// Longest time of a call that is no stream.
     pub deadline: Duration,
+    /// Longest silence of a client in the middle of a streamed push.
+    pub silence: Duration,
     /// How long calls under way may go on after the stop.
     pub grace: Duration,
     /// The axis's version and build, as Info tells them.
@@ -60,6 +64,7 @@ impl ServerOptions {
             data: data.into(),
             limits: ConnectionLimits::default(),
             deadline: Duration::from_secs(60),
+            silence: Duration::from_secs(60),
             grace: Duration::from_secs(10),
             version: String::new(),
             build: String::new(),
@@ -206,23 +211,24 @@ impl Listening {
         let connections = Connections::new(self.options.limits);
         let (health, health_service) = tonic_health::server::health_reporter();
         let core = service::Core {
-            exchange,
+            exchange: exchange.clone(),
             version: self.options.version.clone(),
             build: self.options.build.clone(),
+            silence: self.options.silence,
             drain: connections.drain.clone(),
         };
         let public = service::public(&core, health_service.clone())?;
         let admin = service::admin(&core, health_service)?;
-        self.serve_routes(
-            Doors {
-                public,
-                admin,
-                admit,
-                health,
-                connections,
-            },
-            stop,
-        )
+        let healthy = Box::new(move || exchange.is_serving());
+        let doors = Doors {
+            public,
+            admin,
+            admit,
+            health,
+            healthy,
+            connections,
+        };
+        self.serve_routes(doors, stop)
     }
 
     /// Serves any services: the part that knows nothing of the exchange.
@@ -232,6 +238,7 @@ impl Listening {
             admin,
             admit,
             health,
+            healthy,
             connections,
         } = doors;
         let path = admin::path(&self.options.data);
@@ -253,10 +260,7 @@ impl Listening {
         let task = tokio::spawn({
             let stop = stop.clone();
             async move {
-                stop.cancelled().await;
-                health
-                    .set_service_status("", tonic_health::ServingStatus::NotServing)
-                    .await;
+                tell_health(&health, &*healthy, &stop).await;
                 connections.end(grace).await;
                 drop(socket);
             }
@@ -277,8 +281,41 @@ struct Doors {
     public: Routes,
     admin: Routes,
     admit: Admit,
-    health: tonic_health::server::HealthReporter,
+    health: HealthReporter,
+    /// Whether the axis does what it is for.
+    healthy: Box<dyn Fn() -> bool + Send + Sync>,
     connections: Connections,
+}
+
+/// How often health looks whether something has changed.
+const HEALTH: Duration = Duration::from_secs(1);
+
+/// Keeps health true until the stop, and says NOT_SERVING then.
+async fn tell_health(
+    health: &HealthReporter,
+    healthy: &(dyn Fn() -> bool + Send + Sync),
+    stop: &CancellationToken,
+) {
+    let mut told = None;
+    loop {
+        let serving = healthy() && !stop.is_cancelled();
+        if told != Some(serving) {
+            told = Some(serving);
+            let status = if serving {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            };
+            for name in service::NAMES {
+                health.set_service_status(name, status).await;
+            }
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+        // Early at the stop, and then once more around.
+        let _ = tokio::time::timeout(HEALTH, stop.cancelled()).await;
+    }
 }
 
 /// A running server. Dropping it neither stops nor detaches anything: cancel the token, then

@@ -159,6 +159,7 @@ async fn server(change: impl FnOnce(&mut ServerOptions)) -> Server {
     let routes = Routes::new(service).add_service(health_service);
     let connections = Connections::new(listening.options.limits);
     let doors = Doors {
+        healthy: Box::new(|| true),
         public: routes.clone(),
         admin: routes,
         admit,
@@ -517,6 +518,44 @@ async fn metadata_beyond_the_limit_is_refused() {
     assert!(server.origins.lock().unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn calls_beyond_the_limit_of_a_connection_wait_their_turn() {
+    let server = server(|options| options.limits.streams = 1).await;
+    let client = server.client().await;
+    // The server's limit has reached the client with the first answer.
+    client.serving().await.unwrap();
+    let stream = client.subscribe(1).await.unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(200), client.serving()).await;
+    assert!(waiting.is_err(), "a second stream was let in");
+    // Another connection is not affected.
+    assert!(server.client().await.serving().await.unwrap());
+    drop(stream);
+    assert!(client.serving().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_is_refused_by_name() {
+    let server = server(|_| {}).await;
+    let channel = tonic::transport::Endpoint::from_shared(server.url()).unwrap();
+    let mut grpc = tonic::client::Grpc::new(channel.connect().await.unwrap());
+    grpc.ready().await.unwrap();
+    // Its first field is a number; that of a push is bytes.
+    let other = v1::AgencyRecord {
+        id: 7,
+        ..Default::default()
+    };
+    let path = "/axis.v1.ExchangeService/Push".parse().unwrap();
+    let codec = tonic_prost::ProstCodec::<v1::AgencyRecord, v1::Receipt>::default();
+    let status = grpc
+        .unary(Request::new(other), path, codec)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        crate::refused::view(&status).expect("a refusal").name,
+        "BAD_ARGUMENT"
+    );
+}
+
 // ---------- every call ----------
 
 #[tokio::test]
@@ -763,6 +802,21 @@ async fn a_stop_says_so_and_ends_though_clients_stay() {
     let server = server(|_| {}).await;
     let (idle, busy) = (server.client().await, server.client().await);
     assert!(idle.serving().await.unwrap());
+    let mut health = {
+        use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+        let endpoint = tonic::transport::Endpoint::from_shared(server.url()).unwrap();
+        let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+        health
+            .watch(HealthCheckRequest::default())
+            .await
+            .unwrap()
+            .into_inner()
+    };
+    let serving = async |health: &mut Streaming<tonic_health::pb::HealthCheckResponse>| {
+        use tonic_health::pb::health_check_response::ServingStatus::Serving;
+        health.message().await.unwrap().unwrap().status() == Serving
+    };
+    assert!(serving(&mut health).await);
     // A stream and a call that would never end by themselves.
     let mut stream = busy.subscribe(1).await.unwrap();
     let stuck =
@@ -770,9 +824,10 @@ async fn a_stop_says_so_and_ends_though_clients_stay() {
     let socket = server.running.bound().admin.clone();
     let address = server.running.bound().grpc;
     assert!(socket.exists());
-    tokio::time::timeout(SOON, server.running.stop())
-        .await
-        .expect("the stop is bounded");
+    let stop = tokio::time::timeout(SOON, server.running.stop());
+    let (stopped, still) = tokio::join!(stop, serving(&mut health));
+    stopped.expect("the stop is bounded");
+    assert!(!still, "health says so before the end");
     assert!(!socket.exists());
     assert!(TcpStream::connect(address).await.is_err());
     assert!(stuck.await.unwrap().is_unreachable());

@@ -39,7 +39,7 @@ impl ExchangeService for Core {
         request: Request<Streaming<v1::PushStreamRequest>>,
     ) -> Result<Response<v1::Receipt>, Status> {
         let peer = caller::system(request.extensions()).map_err(tell)?.clone();
-        let receipt = push::stream(&self.exchange, &peer, request.into_inner()).await?;
+        let receipt = push::stream(self, &peer, request.into_inner()).await?;
         Ok(Response::new(pushed(receipt)))
     }
 

@@ -9,6 +9,8 @@ mod registry_service;
 mod status_service;
 mod subscribe;
 
+use std::time::Duration;
+
 use ::exchange::Exchange;
 use ::exchange::refusal::{Name, Refusal};
 use tokio_util::sync::CancellationToken;
@@ -39,12 +41,23 @@ const QUESTION: usize = 64 << 10;
 /// Longest list of agencies that an operator imports.
 const LIST: usize = 16 << 20;
 
+/// The services whose health is told by name; the empty name is the whole.
+pub(crate) const NAMES: [&str; 5] = [
+    "",
+    "axis.v1.ExchangeService",
+    "axis.v1.StatusService",
+    "axis.v1.RegistryService",
+    "axis.v1.HistoryService",
+];
+
 /// What the services stand on.
 #[derive(Debug, Clone)]
 pub(crate) struct Core {
     pub(crate) exchange: Exchange,
     pub(crate) version: String,
     pub(crate) build: String,
+    /// Longest silence in the middle of a streamed push.
+    pub(crate) silence: Duration,
     /// Cancelled when the server drains.
     pub(crate) drain: CancellationToken,
 }

@@ -4,29 +4,26 @@
 use std::time::Duration;
 
 use exchange::refusal::{Name, Refusal};
-use exchange::{Exchange, Peer, Receipt, Upload};
+use exchange::{Peer, Receipt, Upload};
 use tonic::{Code, Status, Streaming};
 
-use super::{PUSH_CHUNK_MAX, tell};
+use super::{Core, PUSH_CHUNK_MAX, tell};
 use crate::{convert, refused, v1};
 
-/// Longest silence between two messages.
-const SILENCE: Duration = Duration::from_secs(60);
-
 pub(super) async fn stream(
-    exchange: &Exchange,
+    core: &Core,
     peer: &Peer,
     mut messages: Streaming<v1::PushStreamRequest>,
 ) -> Result<Receipt, Status> {
-    let first = next(&mut messages).await?;
+    let first = next(&mut messages, core.silence).await?;
     let (options, chunk) = match first {
         Some(v1::PushStreamRequest { options, chunk }) => (options, chunk),
         None => Default::default(),
     };
     let options = convert::push_options(options);
-    let mut upload = exchange.upload(peer, options).await.map_err(tell)?;
+    let mut upload = core.exchange.upload(peer, options).await.map_err(tell)?;
     write(&mut upload, chunk).await?;
-    while let Some(message) = next(&mut messages).await? {
+    while let Some(message) = next(&mut messages, core.silence).await? {
         if message.options.is_some() {
             return Err(refused::argument(
                 "options",
@@ -50,9 +47,10 @@ async fn write(upload: &mut Upload, chunk: bytes::Bytes) -> Result<(), Status> {
 /// The next message; `None` if the client has ended the stream in good order.
 async fn next(
     messages: &mut Streaming<v1::PushStreamRequest>,
+    silence: Duration,
 ) -> Result<Option<v1::PushStreamRequest>, Status> {
     let incomplete = || tell(Refusal::new(Name::Incomplete));
-    match tokio::time::timeout(SILENCE, messages.message()).await {
+    match tokio::time::timeout(silence, messages.message()).await {
         Ok(Ok(message)) => Ok(message),
         // A message that the library found too large, before it was read.
         Ok(Err(status)) if status.code() == Code::OutOfRange => Err(status),

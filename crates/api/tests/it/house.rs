@@ -17,14 +17,14 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
 
 /// Nothing here takes long; what hangs fails.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// The agencies: Nội vụ, Tài chính, Y tế; the systems `snv`, `stc`, `syt` serve them.
-pub const SNV: &str = "000.00.12.H47";
-pub const STC: &str = "000.00.13.H47";
-pub const SYT: &str = "000.00.14.H47";
+pub(crate) const SNV: &str = "000.00.12.H47";
+pub(crate) const STC: &str = "000.00.13.H47";
+pub(crate) const SYT: &str = "000.00.14.H47";
 
-pub struct House {
+pub(crate) struct House {
     pub exchange: Exchange,
     running: Option<Running>,
     keys: HashMap<&'static str, String>,
@@ -32,11 +32,13 @@ pub struct House {
 }
 
 impl House {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::with(|_, _| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut exchange::Options, &mut ServerOptions)) -> Self {
+    pub(crate) async fn with(
+        change: impl FnOnce(&mut exchange::Options, &mut ServerOptions),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut options = exchange::Options::new(&data);
@@ -78,39 +80,39 @@ impl House {
         house
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.running.as_ref().unwrap().bound().grpc
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    pub fn key(&self, system: &str) -> Credentials {
+    pub(crate) fn key(&self, system: &str) -> Credentials {
         Credentials::Key {
             system: system.to_owned(),
             key: self.keys[system].clone(),
         }
     }
 
-    pub async fn admin(&self) -> Client {
+    pub(crate) async fn admin(&self) -> Client {
         Client::connect_admin(&self.data(), "Lan", Some(SOON))
             .await
             .unwrap()
     }
 
-    pub async fn client(&self, system: &str) -> Client {
+    pub(crate) async fn client(&self, system: &str) -> Client {
         let mut options = Options::new(self.url());
         options.credentials = self.key(system);
         Client::connect(&options).await.unwrap()
     }
 
     /// A client as other languages have it: the generated one, nothing of ours around it.
-    pub async fn raw(&self, system: &'static str) -> Raw {
+    pub(crate) async fn raw(&self, system: &'static str) -> Raw {
         let endpoint = tonic::transport::Endpoint::from_shared(self.url()).unwrap();
         let channel = endpoint.connect().await.unwrap();
         let key = self.keys[system].parse().unwrap();
@@ -119,7 +121,7 @@ impl House {
     }
 
     /// Stops the server; the exchange goes on.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let running = self.running.take().unwrap();
         tokio::time::timeout(SOON, running.stop())
             .await
@@ -127,7 +129,7 @@ impl House {
     }
 
     /// Ends in good order.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         if self.running.is_some() {
             self.stop().await;
         }
@@ -137,12 +139,12 @@ impl House {
     }
 }
 
-pub type Raw = v1::exchange_service_client::ExchangeServiceClient<
+pub(crate) type Raw = v1::exchange_service_client::ExchangeServiceClient<
     InterceptedService<tonic::transport::Channel, Identity>,
 >;
 
 #[derive(Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     system: &'static str,
     key: MetadataValue<tonic::metadata::Ascii>,
 }
@@ -157,12 +159,12 @@ impl tonic::service::Interceptor for Identity {
 }
 
 /// A document from Nội vụ with this DocumentId.
-pub fn document(id: &str, to: &[&str]) -> Bytes {
+pub(crate) fn document(id: &str, to: &[&str]) -> Bytes {
     document_with(id, to, b"%PDF-1.7".to_vec())
 }
 
 /// The same with an attachment of any size.
-pub fn document_with(id: &str, to: &[&str], attachment: Vec<u8>) -> Bytes {
+pub(crate) fn document_with(id: &str, to: &[&str], attachment: Vec<u8>) -> Bytes {
     let date = Date::new(2026, 3, 2).unwrap();
     let to = to.iter().map(|&code| Organ::new(code, None)).collect();
     let mut draft =
@@ -173,7 +175,7 @@ pub fn document_with(id: &str, to: &[&str], attachment: Vec<u8>) -> Bytes {
     write::document(&draft).into()
 }
 
-pub async fn push(client: &Client, package: &Bytes) -> v1::Receipt {
+pub(crate) async fn push(client: &Client, package: &Bytes) -> v1::Receipt {
     client
         .push(package.clone(), v1::PushOptions::default())
         .await
@@ -181,7 +183,7 @@ pub async fn push(client: &Client, package: &Bytes) -> v1::Receipt {
 }
 
 /// All that a stream of deliveries brings.
-pub async fn all(deliveries: &mut Deliveries) -> Vec<(v1::DeliveryHeader, Bytes)> {
+pub(crate) async fn all(deliveries: &mut Deliveries) -> Vec<(v1::DeliveryHeader, Bytes)> {
     let mut got = Vec::new();
     while let Some(header) = deliveries.next().await.unwrap() {
         let mut bytes = BytesMut::new();
@@ -194,7 +196,7 @@ pub async fn all(deliveries: &mut Deliveries) -> Vec<(v1::DeliveryHeader, Bytes)
 }
 
 /// What waits for a system now, at most 100.
-pub async fn waiting(client: &Client) -> Vec<(v1::DeliveryHeader, Bytes)> {
+pub(crate) async fn waiting(client: &Client) -> Vec<(v1::DeliveryHeader, Bytes)> {
     let request = v1::FetchRequest {
         max_deliveries: 100,
         ..Default::default()
@@ -202,7 +204,7 @@ pub async fn waiting(client: &Client) -> Vec<(v1::DeliveryHeader, Bytes)> {
     all(&mut client.fetch(request).await.unwrap()).await
 }
 
-pub fn settle(delivery_id: &str, outcome: v1::Outcome) -> v1::SettleRequest {
+pub(crate) fn settle(delivery_id: &str, outcome: v1::Outcome) -> v1::SettleRequest {
     v1::SettleRequest {
         delivery_id: delivery_id.to_owned(),
         round: 0,
@@ -212,7 +214,7 @@ pub fn settle(delivery_id: &str, outcome: v1::Outcome) -> v1::SettleRequest {
 }
 
 /// Of a refused call, the refusal's name.
-pub fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result.unwrap_err() {
         Error::Refused(view) => view.name,
         other => panic!("no refusal: {other}"),
@@ -220,7 +222,7 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
 }
 
 /// Of a status, the refusal's name.
-pub fn reason(status: &Status) -> String {
+pub(crate) fn reason(status: &Status) -> String {
     use tonic_types::StatusExt as _;
     let info = status.get_details_error_info();
     info.unwrap_or_else(|| panic!("no refusal: {status}"))

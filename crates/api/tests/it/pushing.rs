@@ -245,3 +245,22 @@ async fn the_rules_of_the_chunks_hold() {
     assert_eq!(receipt.size, package.len() as u64);
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_push_that_falls_silent_is_told_that_it_is_incomplete() {
+    let house = House::with(|_, server| server.silence = Duration::from_millis(300)).await;
+    let mut raw = house.raw("snv").await;
+    let package = document_with("20", &[STC], vec![0xa5; 1 << 20]);
+    let first = v1::PushStreamRequest {
+        options: None,
+        chunk: package.slice(..600_000),
+    };
+    let (sender, messages) = tokio::sync::mpsc::channel(1);
+    sender.send(first).await.unwrap();
+    let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
+    let status = raw.push_stream(messages).await.unwrap_err();
+    assert_eq!(reason(&status), "INCOMPLETE");
+    nothing_kept(&house).await;
+    drop(sender);
+    house.close().await;
+}
