@@ -33,6 +33,7 @@
 extern crate self as ledger;
 
 mod checkpoint;
+mod chunks;
 mod command;
 mod decide;
 pub mod fact;

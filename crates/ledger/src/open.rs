@@ -1,9 +1,8 @@
 //! The open deliveries, in memory: what waits for whom, in serving order.
 
-use std::collections::BTreeMap;
-
 use prost::Message;
 
+use crate::chunks::Chunks;
 use crate::event::{DeliveryState, Lane, PackageKind};
 use crate::fold::is_open;
 use crate::id::{AgencyId, DeliveryId, PackageId};
@@ -94,7 +93,7 @@ impl OpenDelivery {
 /// All open deliveries.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Open {
-    deliveries: BTreeMap<Place, OpenDelivery>,
+    deliveries: Chunks,
 }
 
 const RECORD: usize = 48;
@@ -148,14 +147,9 @@ impl Open {
             position: 0,
             number: 0,
         };
-        let to = Place {
-            receiver,
-            lane: u8::MAX,
-            rank: u8::MAX,
-            position: u64::MAX,
-            number: u32::MAX,
-        };
-        self.deliveries.range(from..=to)
+        self.deliveries
+            .from(from)
+            .take_while(move |(place, _)| place.receiver == receiver)
     }
 
     /// The open delivery at that place.
@@ -178,12 +172,12 @@ impl Open {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.deliveries.is_empty()
+        self.deliveries.len() == 0
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.deliveries.len() * RECORD);
-        for (place, open) in &self.deliveries {
+        for (place, open) in self.deliveries.iter() {
             bytes.extend(place.receiver.0.to_le_bytes());
             bytes.extend([place.lane, place.rank, open.state, open.kind]);
             bytes.extend(place.position.to_le_bytes());
@@ -201,7 +195,7 @@ impl Open {
         if !rest.is_empty() {
             return None;
         }
-        let mut deliveries = BTreeMap::new();
+        let mut deliveries: Vec<(Place, OpenDelivery)> = Vec::with_capacity(records.len());
         for record in records {
             let place = Place {
                 receiver: AgencyId(u32::from_le_bytes(record[0..4].try_into().ok()?)),
@@ -217,9 +211,14 @@ impl Open {
                 round: u16::from_le_bytes(record[20..22].try_into().ok()?),
                 accepted_at: Ms(i64::from_le_bytes(record[28..36].try_into().ok()?)),
             };
-            deliveries.insert(place, open);
+            if deliveries.last().is_some_and(|(last, _)| *last >= place) {
+                return None;
+            }
+            deliveries.push((place, open));
         }
-        Some(Self { deliveries })
+        Some(Self {
+            deliveries: Chunks::of_sorted(deliveries),
+        })
     }
 }
 
@@ -280,8 +279,86 @@ mod tests {
         assert_eq!(open.of(AgencyId(5)).count(), 4);
     }
 
+    /// In the order in which a province makes them, and in two that are worse.
     #[test]
     fn an_open_delivery_takes_at_most_64_bytes() {
-        assert!(size_of::<Place>() + size_of::<OpenDelivery>() <= 64);
+        type Order = fn(u64) -> (u32, u64);
+        let orders: [Order; 4] = [
+            // Each package to a thousand receivers; one receiver that is away; few to many.
+            |n| (u32::try_from(n % 1_000).unwrap(), n / 1_000),
+            |n| (7, n),
+            |n| {
+                (
+                    u32::try_from(n.wrapping_mul(0x9e37_79b9) % 4_000).unwrap(),
+                    n,
+                )
+            },
+            |n| (7, u64::MAX - n),
+        ];
+        const MANY: u64 = 50_000;
+        let open = OpenDelivery {
+            package: PackageId::from_parts(1, 2, 3),
+            state: 3,
+            kind: 1,
+            round: 1,
+            accepted_at: Ms(7),
+        };
+        for order in orders {
+            let place = |n| {
+                let (receiver, position) = order(n);
+                Place {
+                    receiver: AgencyId(receiver),
+                    lane: 4,
+                    rank: 255,
+                    position,
+                    number: 0,
+                }
+            };
+            let mut all = Open::default();
+            (0..MANY).for_each(|n| all.deliveries.insert(place(n), open));
+            assert_eq!(all.len() as u64, MANY);
+            let each = all.deliveries.bytes() / all.len();
+            assert!(each <= 64, "{each}");
+            // As a start finds them.
+            let decoded = Open::decode(&all.encode()).unwrap();
+            assert_eq!(decoded, all);
+            assert!(decoded.deliveries.bytes() / all.len() <= 64);
+            // Nine of ten are done.
+            (0..MANY)
+                .filter(|n| n % 10 != 3)
+                .for_each(|n| all.deliveries.remove(&place(n)));
+            assert_eq!(all.len() as u64, MANY / 10);
+            let each = all.deliveries.bytes() / all.len();
+            assert!(each <= 96, "{each}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+        #[test]
+        fn chunks_are_a_sorted_map(
+            steps in proptest::collection::vec((0_u32..4, 0_u64..150, proptest::bool::weighted(0.6)), 1..900),
+        ) {
+            let mut open = Open::default();
+            let mut map = std::collections::BTreeMap::new();
+            for (receiver, position, comes) in steps {
+                let state = if comes { DeliveryState::Fetched } else { DeliveryState::Failed };
+                let row = row(receiver, Lane::Urgent, 1, position, state);
+                open.absorb_row(&row);
+                let place = Place::of(&row);
+                if comes {
+                    map.insert(place, position);
+                } else {
+                    map.remove(&place);
+                }
+                assert_eq!(open.get(&place).is_some(), comes);
+            }
+            assert_eq!(open.len(), map.len());
+            assert!(open.iter().map(|(place, _)| place).eq(map.keys()));
+            for receiver in 0..5 {
+                let of = map.keys().filter(|place| place.receiver.0 == receiver);
+                assert!(open.of(AgencyId(receiver)).map(|(place, _)| place).eq(of));
+            }
+        }
     }
 }
