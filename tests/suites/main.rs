@@ -3,5 +3,13 @@
 //! Each module is one suite; a test's name is a sentence that holds for the axis as it is run.
 //! Daemons come from [`testkit::Axis`] on free ports and temporary folders, so that all tests may
 //! run side by side; nextest starts two of them at once (`.config/nextest.toml`).
+// All of this is test code, also what stands outside the test functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod house;
+
+mod asking;
+mod receiving;
+mod sending;
+mod serving;
 mod smoke;

@@ -45,6 +45,7 @@ pub struct Builder {
     launcher: Vec<OsString>,
     binary: Option<PathBuf>,
     patience: Duration,
+    expected: Vec<String>,
 }
 
 impl Builder {
@@ -102,6 +103,13 @@ impl Builder {
         self
     }
 
+    /// Expects log lines with this text: a WARN or ERROR that nothing expects fails the test.
+    #[must_use]
+    pub fn expect_log(mut self, text: impl Into<String>) -> Self {
+        self.expected.push(text.into());
+        self
+    }
+
     /// Starts the daemon and waits until it serves. Where the start must be *refused*, call
     /// `axis serve` with [`Cli`] and look at code and message.
     ///
@@ -117,9 +125,7 @@ impl Builder {
             None => None,
             Some(text) => {
                 let path = scratch.path().join("axis.toml");
-                std::fs::File::create(&path)
-                    .and_then(|mut file| file.write_all(text.as_bytes()))
-                    .context("cannot write the configuration")?;
+                write(&path, text.as_bytes())?;
                 Some(path)
             }
         };
@@ -132,7 +138,7 @@ impl Builder {
             binary,
             data,
             config,
-            _scratch: scratch,
+            scratch,
         };
         let (process, ready) = recipe.serve()?;
         Ok(Axis {
@@ -143,6 +149,13 @@ impl Builder {
     }
 }
 
+/// Writes a file of a test, which need not outlast it.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::File::create(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// What a start and every restart need.
 #[derive(Debug)]
 struct Recipe {
@@ -150,7 +163,7 @@ struct Recipe {
     binary: PathBuf,
     data: PathBuf,
     config: Option<PathBuf>,
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 impl Recipe {
@@ -196,7 +209,8 @@ impl Recipe {
     }
 }
 
-/// A running daemon, or one that was stopped and can be restarted. Dropping it kills it.
+/// A running daemon, or one that was stopped and can be restarted. Dropping it kills it, and
+/// fails the test if its log holds a WARN or ERROR that nothing expects.
 #[derive(Debug)]
 pub struct Axis {
     recipe: Recipe,
@@ -216,6 +230,7 @@ impl Axis {
             launcher: Vec::new(),
             binary: None,
             patience: Duration::from_secs(30),
+            expected: Vec::new(),
         }
     }
 
@@ -247,6 +262,33 @@ impl Axis {
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.recipe.data
+    }
+
+    /// A folder that goes with this handle; not the data folder.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.recipe.scratch.path()
+    }
+
+    /// Log lines of level WARN or ERROR since the last start that nothing expects.
+    #[must_use]
+    pub fn unexpected_log(&self) -> Vec<String> {
+        let text = self.process.stderr().text();
+        let loud = text.lines().filter(|line| is_loud(line));
+        let expected = &self.recipe.builder.expected;
+        loud.filter(|line| !expected.iter().any(|text| line.contains(text)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Fails the test for what nothing expects in the log, unless it fails already.
+    fn check_log(&self) {
+        let loud = self.unexpected_log();
+        assert!(
+            loud.is_empty() || std::thread::panicking(),
+            "nothing expects this in the daemon's log (see Builder::expect_log):\n{}\n-- its whole stderr ends:\n{}",
+            loud.join("\n"),
+            self.process.stderr().tail()
+        );
     }
 
     /// What it has written to its standard error since its last start.
@@ -317,6 +359,7 @@ impl Axis {
     /// As [`Builder::start`].
     pub fn restart(&mut self) -> Result<()> {
         self.kill9()?;
+        self.check_log();
         (self.process, self.ready) = self.recipe.serve()?;
         Ok(())
     }
@@ -331,8 +374,19 @@ impl Drop for Axis {
                 self.pid(),
                 self.process.stderr().tail()
             );
+        } else {
+            self.check_log();
         }
     }
+}
+
+/// Whether a line of the log, as text or JSON, is a warning or an error.
+fn is_loud(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    matches!(words.nth(1), Some("WARN" | "ERROR"))
+        || ["\"level\":\"WARN\"", "\"level\":\"ERROR\""]
+            .iter()
+            .any(|level| line.contains(level))
 }
 
 #[cfg(test)]
@@ -386,6 +440,30 @@ mod tests {
         assert!(!axis.is_running());
         drop(axis);
         assert!(data.join("starts").exists());
+    }
+
+    #[test]
+    fn a_loud_log_fails_the_test_unless_it_is_expected() {
+        let loud = || stand_in().env("SAY", "2026-01-01T00:00:00+07:00  WARN axis: odd things");
+        let said = |axis: &Axis| {
+            axis.stderr()
+                .wait_for("the warning", Duration::from_secs(10), |text| {
+                    text.contains("odd things").then_some(())
+                })
+                .unwrap();
+        };
+        let axis = loud().expect_log("odd things").start().unwrap();
+        said(&axis);
+        drop(axis);
+        let axis = loud().expect_log("even things").start().unwrap();
+        said(&axis);
+        assert_eq!(axis.unexpected_log().len(), 1);
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(axis)));
+        assert!(dropped.is_err());
+        assert!(is_loud(
+            r#"{"timestamp":"t","level":"ERROR","message":"m"}"#
+        ));
+        assert!(!is_loud("2026-01-01T00:00:00+07:00  INFO axis: WARN"));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! * [`Axis`]: a real daemon as a child: started on free ports, killed, terminated, restarted.
 //! * [`Cli`]: one call of the `axis` command, run to its end.
 //! * [`Process`]: any other child (a client in another language, a tracer) under the same rules.
+//! * [`Document`], [`status_package`]: packages of invented agencies ([`agency`], [`agency_list`]),
+//!   whose [`System`]s are added with [`Axis::register`] and [`Axis::add_system`].
 //! * [`Proc`]: CPU time and peak memory of a process.
 //!
 //! Promises: nothing waits without an end, and what went wrong comes with what the child wrote to
 //! its standard error; no child outlives its handle; the binary is that of the sources as they
 //! stand (it is built if it is absent or older); no variable of the caller's environment that
-//! begins with `AXIS_` reaches a child.
+//! begins with `AXIS_` reaches a child; a WARN or ERROR in a daemon's log fails the test that does
+//! not expect it.
 //!
 //! Calls block the thread. In an async test use the multi-threaded flavour, or `spawn_blocking`
 //! for [`Axis::terminate`] while calls are in flight: the drain waits for them.
@@ -32,15 +35,19 @@
 //! # }
 //! ```
 
+mod agencies;
 mod axis;
 mod binary;
 mod cli;
+mod packages;
 mod proc;
 mod process;
 
+pub use agencies::{System, agency, agency_list};
 pub use axis::{Axis, Builder, Ready};
 pub use binary::axis_binary;
 pub use cli::{Cli, Finished};
+pub use packages::{Document, Random, noise, status_package};
 pub use proc::Proc;
 pub use process::{Output, Process};
 pub use rustix::process::Signal;

@@ -1,0 +1,104 @@
+//! The demo tells what really happened.
+
+use anyhow::Result;
+use serde_json::Value;
+use testkit::Cli;
+
+fn texts(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .map(|list| list.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
+}
+
+#[test]
+fn the_demo_delivers_everything_once_and_reports_it_to_scripts() -> Result<()> {
+    let finished = Cli::new().run(["demo", "--exit", "--json"])?.ok()?;
+    let lines = finished.json()?;
+    assert_eq!(lines.len(), 1, "one object and nothing else");
+    let report = &lines[0];
+    assert_eq!(
+        (&report["lost"], &report["doubled"]),
+        (&0.into(), &0.into())
+    );
+
+    let packages = report["packages"].as_array().unwrap();
+    let documents: Vec<_> = packages
+        .iter()
+        .filter(|package| package["kind"] == "document")
+        .collect();
+    // Three planted, seven samples.
+    assert_eq!(documents.len(), 10);
+    for package in packages {
+        let receivers = texts(&package["receivers"]);
+        let deliveries = package["deliveries"].as_array().unwrap();
+        assert_eq!(receivers.len(), deliveries.len());
+        assert_eq!(package["sha256"].as_str().unwrap().len(), 64);
+        for (receiver, delivery) in receivers.iter().zip(deliveries) {
+            assert_eq!(delivery["receiver"], **receiver);
+            assert_eq!(delivery["id"].as_str().unwrap().len(), 36);
+        }
+    }
+    for document in &documents {
+        for delivery in document["deliveries"].as_array().unwrap() {
+            assert!(
+                ["acknowledged", "recalled"].contains(&delivery["state"].as_str().unwrap()),
+                "{delivery}"
+            );
+            assert_eq!(texts(&delivery["statuses"])[0], "01", "{delivery}");
+        }
+    }
+    let answered = documents
+        .iter()
+        .flat_map(|document| document["deliveries"].as_array().unwrap())
+        .filter(|delivery| texts(&delivery["statuses"]) == ["01", "03", "05", "06"]);
+    assert_eq!(answered.count(), 1);
+
+    let refused: Vec<_> = report["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["file"].as_str().unwrap(), one["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            ("documents/spelled-business.edxml", "CONFLICT"),
+            ("malformed/not-well-formed.edxml", "NOT_WELL_FORMED"),
+            (
+                "malformed/junk-before-declaration.edxml",
+                "JUNK_BEFORE_DECLARATION"
+            ),
+            ("malformed/doctype.edxml", "DOCTYPE"),
+        ]
+    );
+    assert_eq!(report["refused"][1]["line"], 74);
+    Ok(())
+}
+
+#[test]
+fn the_demo_is_a_story_that_a_person_can_read() -> Result<()> {
+    let finished = Cli::new().run(["demo", "--exit"])?.ok()?;
+    for told in [
+        "Văn phòng Chính phủ",
+        "DocumentId 000.00.00.G22,2015/09/30,7816/VPCP-TTĐT",
+        "CONFLICT",
+        "74:7 NOT_WELL_FORMED",
+        "06 hoàn thành",
+        "Diễn biến (what happened)",
+        "Mất (lost)            0",
+        "Trùng (doubled)       0",
+    ] {
+        assert!(
+            finished.stdout.contains(told),
+            "{told:?} is not told:\n{}",
+            finished.stdout
+        );
+    }
+    assert!(
+        !finished.stdout.contains('\u{1b}'),
+        "no colour where nobody sees it"
+    );
+    assert_eq!(finished.stderr, "");
+    Ok(())
+}
