@@ -224,9 +224,18 @@ fn request(
 /// Names the recall on the receiver's copy.
 fn mark_recalled(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyId, by: &[u8]) {
     let key = rows::holder(document, receiver);
-    if let Some(mut holder) = read::<HolderRow>(layer, &key) {
-        holder.recalled_by = by.to_vec();
-        layer.put(key, &holder);
+    let Some(mut holder) = read::<HolderRow>(layer, &key) else {
+        return;
+    };
+    holder.recalled_by = by.to_vec();
+    layer.put(key, &holder);
+    let Some(package) = PackageId::from_slice(&holder.package) else {
+        return;
+    };
+    let key = rows::delivery(DeliveryId::of(package, receiver));
+    if let Some(mut delivery) = read::<DeliveryRow>(layer, &key) {
+        delivery.recalled = true;
+        layer.put(key, &delivery);
     }
 }
 

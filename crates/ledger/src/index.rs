@@ -163,6 +163,8 @@ impl Index {
         loop {
             match config.open() {
                 Ok(db) => return Ok(db),
+                // Nothing tells when it is free.
+                #[allow(clippy::disallowed_methods)]
                 Err(source) if is_locked(&source) && Instant::now() < patience => {
                     std::thread::sleep(Duration::from_millis(5));
                 }

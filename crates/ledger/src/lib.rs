@@ -196,12 +196,7 @@ impl Ledger {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(options: Options, progress: Progress<'_>) -> Result<(Self, Start), OpenError> {
-        let opened = start::open(
-            &options.disk,
-            &options.root,
-            options.journal.clone(),
-            progress,
-        )?;
+        let opened = start::open(&options.disk, &options.root, options.journal, progress)?;
         let reader = opened.journal.reader();
         let payloads = opened.journal.payloads();
         let last = reader.last();
@@ -307,7 +302,6 @@ impl Ledger {
     }
 
     /// The open deliveries; commits wait while the guard is held.
-    #[must_use]
     pub fn open_deliveries(&self) -> RwLockReadGuard<'_, Open> {
         self.inner.query.state.open()
     }

@@ -77,16 +77,17 @@ impl OpenDelivery {
     /// Document or status.
     #[must_use]
     pub fn kind(&self) -> PackageKind {
-        PackageKind::try_from(i32::from(self.kind)).unwrap_or_default()
+        PackageKind::try_from(i32::from(self.kind & !RECALLED)).unwrap_or_default()
     }
 
     /// Whether it may be offered to its receiver now.
     #[must_use]
     pub fn is_deliverable(&self) -> bool {
-        matches!(
+        let waits = matches!(
             self.state(),
             DeliveryState::Pending | DeliveryState::Fetched
-        )
+        );
+        waits && self.kind & RECALLED == 0
     }
 }
 
@@ -97,6 +98,8 @@ pub struct Open {
 }
 
 const RECORD: usize = 48;
+/// The bit of the kind's byte that marks a delivery whose document was recalled.
+const RECALLED: u8 = 0x80;
 
 impl Open {
     /// Takes over the delivery rows among the changes; returns the places that became
@@ -130,7 +133,7 @@ impl Open {
         let open = OpenDelivery {
             package,
             state: u8::try_from(row.state).unwrap_or_default(),
-            kind: u8::try_from(row.kind).unwrap_or_default(),
+            kind: u8::try_from(row.kind).unwrap_or_default() | if row.recalled { RECALLED } else { 0 },
             round: u16::try_from(row.round).unwrap_or(u16::MAX),
             accepted_at: Ms(row.accepted_at),
         };

@@ -51,6 +51,7 @@ impl StoredPackage {
 
 /// A package's bytes.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // short-lived, and one at a time
 pub enum PackageBytes {
     /// Made by the axis, whole in the event.
     Made(Bytes),
