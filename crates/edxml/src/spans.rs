@@ -46,7 +46,8 @@ impl Spans {
 }
 
 /// Feeds the bytes of a package outside `To`, `TraceHeaderList` and `Signature` to `sink`, in
-/// order: what two copies of one document for different receivers have in common.
+/// order: what two copies of one document for different receivers have in common. The white
+/// space before such an element belongs to it, so that a shorter list leaves no gap behind.
 ///
 /// The source is read to its end, in pieces of at most 64 KiB.
 ///
@@ -60,9 +61,14 @@ pub fn essence(
     let mut left_out = spans.inessential().into_iter().peekable();
     let mut buffer = vec![0; 64 * 1024];
     let mut offset = 0u64;
+    // White space that is left out if an inessential element comes next.
+    let mut held: Vec<u8> = Vec::new();
     loop {
         let count = match source.read(&mut buffer) {
-            Ok(0) => return Ok(()),
+            Ok(0) => {
+                sink(&held);
+                return Ok(());
+            }
             Ok(count) => count,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(e),
@@ -75,15 +81,30 @@ pub fn essence(
             };
             let taken = match left_out.peek() {
                 None => {
+                    sink(&held);
+                    held.clear();
                     sink(piece);
                     piece.len()
                 }
                 Some(range) if offset < range.start => {
                     let taken = distance(range.start);
-                    sink(&piece[..taken]);
+                    let kept = piece[..taken].trim_ascii_end();
+                    if !kept.is_empty() {
+                        sink(&held);
+                        held.clear();
+                        sink(kept);
+                    }
+                    held.extend_from_slice(&piece[kept.len()..taken]);
+                    if held.len() > HELD {
+                        sink(&held);
+                        held.clear();
+                    }
                     taken
                 }
-                Some(range) if offset < range.end => distance(range.end),
+                Some(range) if offset < range.end => {
+                    held.clear();
+                    distance(range.end)
+                }
                 Some(_) => {
                     left_out.next();
                     0
@@ -95,6 +116,9 @@ pub fn essence(
     }
 }
 
+/// The most white space before an element that is taken for its indentation.
+const HELD: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,19 +127,24 @@ mod tests {
     proptest! {
         #[test]
         fn the_essence_is_what_is_outside_the_ranges(
-            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b' '), Just(b'x')], 0..300),
             ranges in proptest::collection::vec((0u64..320, 0u64..40), 0..8),
         ) {
             let to: Vec<_> = ranges.iter().map(|(start, length)| *start..start + length).collect();
             let spans = Spans { to: to.clone(), ..Spans::default() };
             let mut found = Vec::new();
             essence(&bytes[..], &spans, |piece| found.extend_from_slice(piece)).unwrap();
-            let expected: Vec<u8> = bytes
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| !to.iter().any(|range| range.contains(&(*i as u64))))
-                .map(|(_, b)| *b)
-                .collect();
+            let mut left_out: Vec<bool> =
+                (0..bytes.len() as u64).map(|i| to.iter().any(|range| range.contains(&i))).collect();
+            for range in to.iter().filter(|range| !range.is_empty()) {
+                let mut at = usize::try_from(range.start).unwrap();
+                while at > 0 && at < bytes.len() && bytes[at - 1].is_ascii_whitespace() {
+                    at -= 1;
+                    left_out[at] = true;
+                }
+            }
+            let kept = bytes.iter().zip(&left_out).filter(|(_, left_out)| !**left_out);
+            let expected: Vec<u8> = kept.map(|(b, _)| *b).collect();
             prop_assert_eq!(found, expected);
         }
     }

@@ -51,7 +51,9 @@ pub(crate) fn admit(
     now: Ms,
 ) -> Result<Admitted, Refusal> {
     // Reading comes before "who sends", because From stands in the package.
-    let Some(package) = &candidate.reading.package else { return Err(unreadable(&candidate.reading)) };
+    let Some(package) = &candidate.reading.package else {
+        return Err(unreadable(&candidate.reading));
+    };
     let from = package.from().id.as_str();
     let sender = sender(registry, system, from)?;
     if candidate.reading.refusal().is_some() {
@@ -76,8 +78,13 @@ pub(crate) fn admit(
         Package::Status(status) => {
             let to = status.response_for.organ_id.as_str();
             let path = "ResponseFor/OrganId";
-            let (receivers, _) = receivers(registry, std::iter::once(to), path, PushOptions::default())?;
-            let lane = if status.code.number() == 13 { Lane::Flash } else { Lane::Status };
+            let (receivers, _) =
+                receivers(registry, std::iter::once(to), path, PushOptions::default())?;
+            let lane = if status.code.number() == 13 {
+                Lane::Flash
+            } else {
+                Lane::Status
+            };
             let facts = PackageAccepted {
                 kind: PackageKind::Status.into(),
                 lane: lane.into(),
@@ -85,13 +92,19 @@ pub(crate) fn admit(
                 status: Some(status_facts(status)?),
                 ..PackageAccepted::default()
             };
-            Admitted { facts, omitted: Vec::new() }
+            Admitted {
+                facts,
+                omitted: Vec::new(),
+            }
         }
     };
     let facts = &mut admitted.facts;
     facts.id = Bytes::copy_from_slice(id.as_bytes());
     facts.accepted_at_ms = now.0;
-    facts.actor = Some(Actor { system: system.to_string(), ..Actor::default() });
+    facts.actor = Some(Actor {
+        system: system.to_string(),
+        ..Actor::default()
+    });
     facts.sender = sender.0;
     facts.sender_code = from.to_owned();
     facts.sha256 = Bytes::copy_from_slice(&candidate.sha256);
@@ -115,10 +128,17 @@ fn sender(registry: &Registry, system: &SystemId, code: &str) -> Result<AgencyId
         return Err(foreign("is not registered", "chưa được đăng ký"));
     };
     if !registry.systems_of(agency).contains(system) {
-        let name = registry.agency(agency).map_or("", |agency| agency.name.as_str());
-        return Err(foreign(&format!("is an agency ({name}) of another system"), &format!("là cơ quan ({name}) của hệ thống khác")));
+        let name = registry
+            .agency(agency)
+            .map_or("", |agency| agency.name.as_str());
+        return Err(foreign(
+            &format!("is an agency ({name}) of another system"),
+            &format!("là cơ quan ({name}) của hệ thống khác"),
+        ));
     }
-    let state = registry.agency(agency).map_or(AgencyState::Unspecified, |agency| agency.state());
+    let state = registry
+        .agency(agency)
+        .map_or(AgencyState::Unspecified, |agency| agency.state());
     if state != AgencyState::Active {
         let word = ledger::registry::state_word(state);
         return Err(Refusal::new(Name::SenderInactive).at(
@@ -133,7 +153,10 @@ fn sender(registry: &Registry, system: &SystemId, code: &str) -> Result<AgencyId
 /// Check 3: every finding that refuses the package, all at once.
 fn unreadable(reading: &Reading) -> Refusal {
     let mut refusal = Refusal::new(Name::BadPackage);
-    let errors = reading.findings.iter().filter(|finding| finding.severity == edxml::Severity::Error);
+    let errors = reading
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == edxml::Severity::Error);
     refusal.details = errors
         .map(|finding| Detail {
             code: finding.code.as_str().to_owned(),
@@ -162,7 +185,9 @@ fn receivers<'a>(
     for (number, code) in (1..).zip(codes) {
         let path = match (element, number) {
             ("To", 1) => "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To/OrganId".to_owned(),
-            ("To", _) => format!("edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To[{number}]/OrganId"),
+            ("To", _) => {
+                format!("edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To[{number}]/OrganId")
+            }
             _ => format!("edXML/edXMLEnvelope/edXMLHeader/MessageHeader/{element}"),
         };
         let mut refuse = |name: Name, message: String, message_en: String| {
@@ -195,7 +220,10 @@ fn receivers<'a>(
                     .map(|agency| format!("{} ({})", agency.code, agency.name))
                     .collect();
                 let (vi, en) = if successors.is_empty() {
-                    ("không có cơ quan kế thừa".to_owned(), "it has no successor".to_owned())
+                    (
+                        "không có cơ quan kế thừa".to_owned(),
+                        "it has no successor".to_owned(),
+                    )
                 } else {
                     let list = successors.join(", ");
                     (format!("gửi cho {list}"), format!("send to {list}"))
@@ -211,8 +239,14 @@ fn receivers<'a>(
                 let word = ledger::registry::state_word(state);
                 refuse(
                     Name::UnknownReceiver,
-                    format!("Cơ quan nhận {code} ({}) chưa hoạt động ({word}).", facts.name),
-                    format!("The receiver {code} ({}) is not active ({word}).", facts.name),
+                    format!(
+                        "Cơ quan nhận {code} ({}) chưa hoạt động ({word}).",
+                        facts.name
+                    ),
+                    format!(
+                        "The receiver {code} ({}) is not active ({word}).",
+                        facts.name
+                    ),
                 );
                 continue;
             }
@@ -220,8 +254,14 @@ fn receivers<'a>(
         if !seen.insert(agency) {
             refuse(
                 Name::RepeatedReceiver,
-                format!("Cơ quan nhận {code} ({}) đã có ở phần tử To trước.", facts.name),
-                format!("The receiver {code} ({}) stands in an earlier To already.", facts.name),
+                format!(
+                    "Cơ quan nhận {code} ({}) đã có ở phần tử To trước.",
+                    facts.name
+                ),
+                format!(
+                    "The receiver {code} ({}) stands in an earlier To already.",
+                    facts.name
+                ),
             );
             continue;
         }
@@ -232,9 +272,13 @@ fn receivers<'a>(
             reason: String::new(),
         });
     }
-    let Some((_, name, _)) = bad.first() else { return Ok((receivers, Vec::new())) };
+    let Some((_, name, _)) = bad.first() else {
+        return Ok((receivers, Vec::new()));
+    };
     if options.accept_known && !receivers.is_empty() {
-        let omitted = bad.into_iter().map(|(code, name, _)| (code.to_owned(), name.as_str()));
+        let omitted = bad
+            .into_iter()
+            .map(|(code, name, _)| (code.to_owned(), name.as_str()));
         return Ok((receivers, omitted.collect()));
     }
     let mut refusal = Refusal::new(*name);
@@ -296,9 +340,17 @@ fn document_facts(document: &edxml::Document, sha256: &[u8; 32]) -> DocumentFact
         subject: document.subject.clone().unwrap_or_default(),
         type_name: document.document_type.name.clone().unwrap_or_default(),
         signer: document.signer.full_name.clone().unwrap_or_default(),
-        due_date: document.due_date.as_ref().map(ToString::to_string).unwrap_or_default(),
+        due_date: document
+            .due_date
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         targets,
-        attachments: document.attachments.iter().filter_map(|a| a.name.clone()).collect(),
+        attachments: document
+            .attachments
+            .iter()
+            .filter_map(|a| a.name.clone())
+            .collect(),
         year: date.map_or(0, |date| i32::from(date.year)),
     }
 }
@@ -331,10 +383,18 @@ fn status_facts(status: &edxml::Status) -> Result<StatusFacts, Refusal> {
         code: u32::from(status.code.number()),
         document_key: document_key(about.document_id.as_deref().unwrap_or_default()),
         document_code: about.code.clone().unwrap_or_default(),
-        promulgation_date: about.promulgation_date.as_ref().map(ToString::to_string).unwrap_or_default(),
+        promulgation_date: about
+            .promulgation_date
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         description,
         staff: staff.unwrap_or_default(),
-        timestamp: status.timestamp.as_ref().map(ToString::to_string).unwrap_or_default(),
+        timestamp: status
+            .timestamp
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         ..StatusFacts::default()
     })
 }
@@ -349,9 +409,11 @@ pub(crate) fn reason_missing(code: u8) -> Refusal {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -15,8 +15,10 @@ use crate::lease::Holder;
 use crate::made;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Peer, refused_query};
-use crate::types::{Facts, FetchFilter, Header, Lane, Outcome, Settle, Settled};
+use crate::types::{DeliveryState, Facts, FetchFilter, Header, Lane, Outcome, Settle, Settled};
 
+/// How long a delivery that turned out not to be servable is not looked at again, in ms.
+const ASIDE: i64 = 1_000;
 /// Content up to this size is read at once when it is offered.
 const AT_ONCE: u64 = 64 << 10;
 
@@ -103,17 +105,25 @@ impl Exchange {
             if inner.closing.is_cancelled() {
                 return Err(Refusal::new(Name::NotServing).retry_after(5_000));
             }
-            let Some((place, delivery, before, until)) = inner.lease_next(peer.system(), filter)? else {
+            let Some((place, delivery, before, until)) = inner.lease_next(peer.system(), filter)?
+            else {
                 return Ok(None);
             };
             let lease = LeaseGuard::new(inner, delivery.id(&place), peer.system());
-            match inner.prepare(peer, place, delivery, before, Some(until), "fetch").await {
+            match inner
+                .prepare(peer, place, delivery, before, Some(until), "fetch")
+                .await
+            {
                 Ok(Some(offer)) => {
                     lease.keep();
                     return Ok(Some(offer));
                 }
                 // It was recalled or settled meanwhile: the next one.
-                Ok(None) => {}
+                Ok(None) => {
+                    let aside = Ms(inner.now().0 + ASIDE);
+                    inner.leases.put_aside(&delivery.id(&place), aside);
+                    lease.keep();
+                }
                 Err(refusal) => {
                     if refusal.name == Name::ContentDamaged {
                         // Put aside for the time of the lease: the next fetch gets another one.
@@ -139,7 +149,12 @@ impl Exchange {
             if let Some(place) = inner.leases.release(&delivery, peer.system()) {
                 inner.offer_again(&[place]);
             }
-            return Ok(Settled { delivery, state, at: now, changed: false });
+            return Ok(Settled {
+                delivery,
+                state,
+                at: now,
+                changed: false,
+            });
         }
         if settle.outcome == Outcome::Failed && settle.reason.trim().is_empty() {
             return Err(Refusal::new(Name::ReasonMissing).at(
@@ -149,7 +164,10 @@ impl Exchange {
             ));
         }
         let (change, own_01) = match settle.outcome {
-            Outcome::Acknowledged => (Change::Acknowledged, inner.own_01(&row, peer.system(), now).await?),
+            Outcome::Acknowledged => (
+                Change::Acknowledged,
+                inner.own_01(&row, peer.system(), now).await?,
+            ),
             _ => (Change::Failed, None),
         };
         let committed = inner
@@ -164,13 +182,23 @@ impl Exchange {
                 own_01,
             })))
             .await?;
-        let Committed::Changed { state, round, changed } = committed else {
+        let Committed::Changed {
+            state,
+            round,
+            changed,
+        } = committed
+        else {
             return Err(Refusal::new(Name::Internal));
         };
         if settle.round == 0 || settle.round == round {
             inner.leases.settled(&delivery);
         }
-        Ok(Settled { delivery, state, at: now, changed })
+        Ok(Settled {
+            delivery,
+            state,
+            at: now,
+            changed,
+        })
     }
 
     /// Makes a fetch's lease last longer, counted from now; says until when.
@@ -196,8 +224,7 @@ impl Exchange {
     pub async fn download(&self, peer: &Peer, delivery: DeliveryId) -> Result<Offer, Refusal> {
         let inner = &self.inner;
         let row = inner.own_delivery(peer.system(), delivery).await?;
-        let (row, package, content) =
-            inner.serve(row, delivery, peer.actor(), "download").await?;
+        let (row, package, content) = inner.serve(row, delivery, peer.actor(), "download").await?;
         let header = inner.header(delivery, &row, &package, 0, None);
         Ok(Offer { header, content })
     }
@@ -213,7 +240,12 @@ struct LeaseGuard<'a> {
 
 impl<'a> LeaseGuard<'a> {
     fn new(inner: &'a Arc<Inner>, delivery: DeliveryId, system: &'a SystemId) -> Self {
-        Self { inner, delivery, system, kept: false }
+        Self {
+            inner,
+            delivery,
+            system,
+            kept: false,
+        }
     }
 
     fn keep(mut self) {
@@ -244,10 +276,15 @@ impl Inner {
         filter: &FetchFilter,
     ) -> Result<Option<(Place, OpenDelivery, u32, Ms)>, Refusal> {
         let registry = self.ledger.registry();
-        let served = registry.system(system.as_str()).map(|s| s.facts.agencies.clone()).unwrap_or_default();
+        let served = registry
+            .system(system.as_str())
+            .map(|s| s.facts.agencies.clone())
+            .unwrap_or_default();
         let mut agencies: Vec<AgencyId> = served.into_iter().map(AgencyId).collect();
         if let Some(code) = &filter.agency {
-            let wanted = registry.resolve(code).filter(|agency| agencies.contains(agency));
+            let wanted = registry
+                .resolve(code)
+                .filter(|agency| agencies.contains(agency));
             let Some(wanted) = wanted else {
                 return Err(Refusal::new(Name::NotFound).at(
                     "agency",
@@ -267,9 +304,14 @@ impl Inner {
             };
             let next = agencies
                 .iter()
-                .filter_map(|agency| open.of(*agency).find(|(place, delivery)| fits(place, delivery)))
+                .filter_map(|agency| {
+                    open.of(*agency)
+                        .find(|(place, delivery)| fits(place, delivery))
+                })
                 .min_by_key(|(place, _)| place.order());
-            let Some((place, delivery)) = next else { return Ok(None) };
+            let Some((place, delivery)) = next else {
+                return Ok(None);
+            };
             let id = delivery.id(place);
             if let Some(before) = self.leases.take(id, *place, system, Holder::Until(until)) {
                 return Ok(Some((*place, *delivery, before, until)));
@@ -288,14 +330,23 @@ impl Inner {
         via: &'static str,
     ) -> Result<Option<Offer>, Refusal> {
         let id = delivery.id(&place);
-        let Some(row) = self.ask(move |query| Ok(query.delivery(id))).await? else { return Ok(None) };
+        let Some(row) = self.ask(move |query| Ok(query.delivery(id))).await? else {
+            return Ok(None);
+        };
+        // After a restart the count of offers is gone; the state tells that there was one.
+        let before = before + u32::from(row.state() == DeliveryState::Fetched);
         match self.serve(row, id, peer.actor(), via).await {
             Ok((row, package, content)) => {
                 self.fetched_now(AgencyId(row.receiver), self.now());
                 let header = self.header(id, &row, &package, before, until);
                 Ok(Some(Offer { header, content }))
             }
-            Err(refusal) if matches!(refusal.name, Name::Recalled | Name::WrongState | Name::NotFound) => {
+            Err(refusal)
+                if matches!(
+                    refusal.name,
+                    Name::Recalled | Name::WrongState | Name::NotFound
+                ) =>
+            {
                 Ok(None)
             }
             Err(refusal) => Err(refusal),
@@ -327,10 +378,14 @@ impl Inner {
             row.state = state.into();
             row.round = round;
         }
-        let package_id = row.package_id().ok_or_else(|| Refusal::new(Name::Internal))?;
+        let package_id = row
+            .package_id()
+            .ok_or_else(|| Refusal::new(Name::Internal))?;
         let opened = self
             .ask(move |query| {
-                let Some(package) = query.package(package_id)? else { return Ok(None) };
+                let Some(package) = query.package(package_id)? else {
+                    return Ok(None);
+                };
                 let content = content(query.bytes(&package)?)?;
                 Ok(Some((package, content)))
             })
@@ -345,13 +400,16 @@ impl Inner {
         system: &SystemId,
         delivery: DeliveryId,
     ) -> Result<DeliveryRow, Refusal> {
-        let row = self.ask(move |query| Ok(query.delivery(delivery))).await?.ok_or_else(|| {
-            Refusal::new(Name::NotFound).at(
-                "delivery_id",
-                format!("Không có bản gửi {delivery}."),
-                format!("There is no delivery {delivery}."),
-            )
-        })?;
+        let row = self
+            .ask(move |query| Ok(query.delivery(delivery)))
+            .await?
+            .ok_or_else(|| {
+                Refusal::new(Name::NotFound).at(
+                    "delivery_id",
+                    format!("Không có bản gửi {delivery}."),
+                    format!("There is no delivery {delivery}."),
+                )
+            })?;
         if !self.serves(system, AgencyId(row.receiver)) {
             return Err(Refusal::new(Name::ForeignDelivery));
         }
@@ -368,7 +426,10 @@ impl Inner {
     ) -> Header {
         let facts = &package.facts;
         let registry = self.ledger.registry();
-        let written = facts.receivers.iter().find(|receiver| receiver.agency == row.receiver);
+        let written = facts
+            .receivers
+            .iter()
+            .find(|receiver| receiver.agency == row.receiver);
         let code = written.map_or("", |receiver| receiver.code.as_str());
         Header {
             delivery,
@@ -397,8 +458,9 @@ impl Inner {
         now: Ms,
     ) -> Result<Option<Box<ledger::event::PackageAccepted>>, Refusal> {
         let registry = self.ledger.registry();
-        let acknowledges =
-            registry.system(system.as_str()).is_some_and(|system| system.facts.axis_acknowledges);
+        let acknowledges = registry
+            .system(system.as_str())
+            .is_some_and(|system| system.facts.axis_acknowledges);
         if !acknowledges || row.kind != PackageKind::Document as i32 || row.business == 1 {
             return Ok(None);
         }

@@ -34,7 +34,10 @@ impl Exchange {
         let cursor = cursor(&search.page_token)?;
         let size = page_size(search.page_size);
         let mine = own_agencies(&registry, caller);
-        let agency = search.agency.as_deref().and_then(|code| registry.resolve(code));
+        let agency = search
+            .agency
+            .as_deref()
+            .and_then(|code| registry.resolve(code));
         self.inner
             .ask(move |query| {
                 let wanted = |package: &StoredPackage| {
@@ -55,19 +58,33 @@ impl Exchange {
                     for (id, key) in rows {
                         at = key;
                         looked_at += 1;
-                        let Some(package) = query.package(id)? else { continue };
-                        if search.since.is_some_and(|since| Ms(package.facts.accepted_at_ms) < since) {
-                            return Ok(Page { items, next: String::new() });
+                        let Some(package) = query.package(id)? else {
+                            continue;
+                        };
+                        if search
+                            .since
+                            .is_some_and(|since| Ms(package.facts.accepted_at_ms) < since)
+                        {
+                            return Ok(Page {
+                                items,
+                                next: String::new(),
+                            });
                         }
                         if wanted(&package) {
                             items.push(summary(query, &registry, &package));
                         }
                         if items.len() == size || looked_at >= LOOKED_AT {
-                            return Ok(Page { items, next: URL_SAFE_NO_PAD.encode(&at) });
+                            return Ok(Page {
+                                items,
+                                next: URL_SAFE_NO_PAD.encode(&at),
+                            });
                         }
                     }
                     if last {
-                        return Ok(Page { items, next: String::new() });
+                        return Ok(Page {
+                            items,
+                            next: String::new(),
+                        });
                     }
                 }
             })
@@ -100,7 +117,10 @@ impl Exchange {
                         let by = refused.actor.map(|actor| actor.system).unwrap_or_default();
                         let when = Ms(refused.at_ms);
                         if search.since.is_some_and(|since| when < since) {
-                            return Ok(Page { items, next: String::new() });
+                            return Ok(Page {
+                                items,
+                                next: String::new(),
+                            });
                         }
                         if system.as_ref().is_some_and(|system| *system != by)
                             || search.until.is_some_and(|until| when >= until)
@@ -118,14 +138,23 @@ impl Exchange {
                             count: refused.count,
                         });
                         if items.len() == size {
-                            return Ok(Page { items, next: URL_SAFE_NO_PAD.encode(&at) });
+                            return Ok(Page {
+                                items,
+                                next: URL_SAFE_NO_PAD.encode(&at),
+                            });
                         }
                     }
                     if last {
-                        return Ok(Page { items, next: String::new() });
+                        return Ok(Page {
+                            items,
+                            next: String::new(),
+                        });
                     }
                 }
-                Ok(Page { items, next: URL_SAFE_NO_PAD.encode(&at) })
+                Ok(Page {
+                    items,
+                    next: URL_SAFE_NO_PAD.encode(&at),
+                })
             })
             .await
     }
@@ -150,7 +179,9 @@ impl Exchange {
                 let mut packages = Vec::new();
                 for id in ids {
                     if let Some(package) = query.package(id)?
-                        && mine.as_deref().is_none_or(|mine| concerns(&package.facts, mine))
+                        && mine
+                            .as_deref()
+                            .is_none_or(|mine| concerns(&package.facts, mine))
                     {
                         packages.push(package);
                     }
@@ -160,14 +191,20 @@ impl Exchange {
                     story(query, &registry, package, only, &mut events)?;
                 }
                 events.sort_by_key(|(position, _): &(u64, TraceEvent)| *position);
-                let summaries = packages.iter().map(|package| summary(query, &registry, package));
+                let summaries = packages
+                    .iter()
+                    .map(|package| summary(query, &registry, package));
                 Ok(Trace {
                     packages: summaries.collect(),
                     events: events.into_iter().map(|(_, event)| event).collect(),
                 })
             })
             .await?;
-        if trace.packages.is_empty() { Err(not_found) } else { Ok(trace) }
+        if trace.packages.is_empty() {
+            Err(not_found)
+        } else {
+            Ok(trace)
+        }
     }
 }
 
@@ -191,9 +228,15 @@ fn cursor(token: &str) -> Result<Vec<u8>, Refusal> {
 }
 
 fn own_agencies(registry: &Registry, caller: &Caller) -> Option<Vec<AgencyId>> {
-    let Caller::System(peer) = caller else { return None };
+    let Caller::System(peer) = caller else {
+        return None;
+    };
     let system = registry.system(peer.system().as_str());
-    Some(system.map(|s| s.facts.agencies.iter().map(|id| AgencyId(*id)).collect()).unwrap_or_default())
+    Some(
+        system
+            .map(|s| s.facts.agencies.iter().map(|id| AgencyId(*id)).collect())
+            .unwrap_or_default(),
+    )
 }
 
 fn by(registry: &Registry, search: &Search) -> Result<By, Refusal> {
@@ -204,7 +247,9 @@ fn by(registry: &Registry, search: &Search) -> Result<By, Refusal> {
         let (number, notation) = number.split_once('/').unwrap_or((number, ""));
         return Ok(By::Number(number.to_owned(), notation.to_owned()));
     }
-    let Some(code) = &search.agency else { return Ok(By::Time) };
+    let Some(code) = &search.agency else {
+        return Ok(By::Time);
+    };
     let agency = registry.resolve(code).ok_or_else(|| {
         Refusal::new(Name::NotFound).at(
             "agency",
@@ -219,7 +264,10 @@ fn by(registry: &Registry, search: &Search) -> Result<By, Refusal> {
 fn concerns(facts: &PackageAccepted, agencies: &[AgencyId]) -> bool {
     agencies.iter().any(|agency| {
         agency.0 == facts.sender
-            || facts.receivers.iter().any(|receiver| receiver.agency == agency.0)
+            || facts
+                .receivers
+                .iter()
+                .any(|receiver| receiver.agency == agency.0)
             || facts.duplicates.contains(&agency.0)
     })
 }
@@ -240,15 +288,24 @@ fn named(query: &Query, id: &str) -> Result<(Vec<PackageId>, Option<DeliveryId>)
 }
 
 fn receivers_of(query: &Query, package: &StoredPackage) -> Vec<(AgencyId, String)> {
-    let mut receivers: Vec<(AgencyId, String)> =
-        package.facts.receivers.iter().map(|r| (AgencyId(r.agency), r.code.clone())).collect();
+    let mut receivers: Vec<(AgencyId, String)> = package
+        .facts
+        .receivers
+        .iter()
+        .map(|r| (AgencyId(r.agency), r.code.clone()))
+        .collect();
     // Receivers that were added later stand in their own events.
     if let Ok(records) = query.events(package.id) {
         for fact in records.iter().flat_map(|record| &record.facts) {
             if let Fact::ReceiversAdded(added) = fact
                 && added.package == package.id.as_bytes()[..]
             {
-                receivers.extend(added.receivers.iter().map(|r| (AgencyId(r.agency), r.code.clone())));
+                receivers.extend(
+                    added
+                        .receivers
+                        .iter()
+                        .map(|r| (AgencyId(r.agency), r.code.clone())),
+                );
             }
         }
     }
@@ -257,7 +314,9 @@ fn receivers_of(query: &Query, package: &StoredPackage) -> Vec<(AgencyId, String
 
 fn summary(query: &Query, registry: &Registry, package: &StoredPackage) -> PackageSummary {
     let facts = &package.facts;
-    let document = package.document_key().filter(|_| facts.kind == PackageKind::Document as i32);
+    let document = package
+        .document_key()
+        .filter(|_| facts.kind == PackageKind::Document as i32);
     let deliveries = receivers_of(query, package)
         .into_iter()
         .filter_map(|(agency, code)| {
@@ -314,46 +373,90 @@ fn told(
     anchor: &str,
 ) -> Option<TraceEvent> {
     let id = package.id.as_bytes().as_slice();
-    let step = |at: i64, kind: &'static str, by: Option<&Actor>, agency: u32, vi: String, en: String| TraceEvent {
-        at: Ms(at),
-        kind,
-        package: package.id,
-        delivery: None,
-        actor: actor(by),
-        via: String::new(),
-        detail: vi,
-        detail_en: en,
-        agency: (agency != 0).then(|| party(registry, AgencyId(agency), "")),
-        sha256: None,
-        round: 0,
-        anchor: anchor.to_owned(),
-    };
+    let step =
+        |at: i64, kind: &'static str, by: Option<&Actor>, agency: u32, vi: String, en: String| {
+            TraceEvent {
+                at: Ms(at),
+                kind,
+                package: package.id,
+                delivery: None,
+                actor: actor(by),
+                via: String::new(),
+                detail: vi,
+                detail_en: en,
+                agency: (agency != 0).then(|| party(registry, AgencyId(agency), "")),
+                sha256: None,
+                round: 0,
+                anchor: anchor.to_owned(),
+            }
+        };
     match fact {
         Fact::PackageAccepted(accepted) if accepted.id == id => {
             let names = |receivers: &[ledger::event::Receiver]| {
-                let names = receivers.iter().map(|r| party(registry, AgencyId(r.agency), &r.code).name);
+                let names = receivers
+                    .iter()
+                    .map(|r| party(registry, AgencyId(r.agency), &r.code).name);
                 names.collect::<Vec<_>>().join("; ")
             };
             let to = names(&accepted.receivers);
             let (kind, vi, en) = match &accepted.status {
-                None => ("accepted", format!("Trục đã ghi bền vững văn bản và tạo {} bản gửi: {to}", accepted.receivers.len()), format!("durable; {} deliveries made: {to}", accepted.receivers.len())),
+                None => (
+                    "accepted",
+                    format!(
+                        "Trục đã ghi bền vững văn bản và tạo {} bản gửi: {to}",
+                        accepted.receivers.len()
+                    ),
+                    format!(
+                        "durable; {} deliveries made: {to}",
+                        accepted.receivers.len()
+                    ),
+                ),
                 Some(status) => {
                     let code = u8::try_from(status.code).unwrap_or_default();
                     let label = edxml::StatusCode::new(code);
-                    let (vi, en) = label.map_or(("", ""), |label| (label.label_vi(), label.label_en()));
-                    let by = if status.made_by_axis { ("(do trục phát hành) ", "(issued by the axis) ") } else { ("", "") };
-                    ("status", format!("Trạng thái {code:02} – {vi} {}{}", by.0, status.description), format!("status {code:02} – {en} {}", by.1))
+                    let (vi, en) =
+                        label.map_or(("", ""), |label| (label.label_vi(), label.label_en()));
+                    let by = if status.made_by_axis {
+                        ("(do trục phát hành) ", "(issued by the axis) ")
+                    } else {
+                        ("", "")
+                    };
+                    (
+                        "status",
+                        format!("Trạng thái {code:02} – {vi} {}{}", by.0, status.description),
+                        format!("status {code:02} – {en} {}", by.1),
+                    )
                 }
             };
-            let mut event = step(accepted.accepted_at_ms, kind, accepted.actor.as_ref(), accepted.sender, vi.trim_end().to_owned(), en.trim_end().to_owned());
+            let mut event = step(
+                accepted.accepted_at_ms,
+                kind,
+                accepted.actor.as_ref(),
+                accepted.sender,
+                vi.trim_end().to_owned(),
+                en.trim_end().to_owned(),
+            );
             event.sha256 = Some(sha256_of(&accepted.sha256));
             Some(event)
         }
         Fact::Delivery(change, changed) if changed.package == id => {
             let receiver = party(registry, AgencyId(changed.receiver), "").name;
             let (vi, en) = change_told(*change, &receiver, changed.round);
-            let reason = |text: String| if changed.reason.is_empty() { text } else { format!("{text}: {}", changed.reason) };
-            let mut event = step(changed.at_ms, change.word(), changed.actor.as_ref(), changed.receiver, reason(vi), reason(en));
+            let reason = |text: String| {
+                if changed.reason.is_empty() {
+                    text
+                } else {
+                    format!("{text}: {}", changed.reason)
+                }
+            };
+            let mut event = step(
+                changed.at_ms,
+                change.word(),
+                changed.actor.as_ref(),
+                changed.receiver,
+                reason(vi),
+                reason(en),
+            );
             event.delivery = DeliveryId::from_slice(&changed.delivery);
             event.via = changed.via.clone();
             event.round = changed.round;
@@ -361,17 +464,34 @@ fn told(
             Some(event)
         }
         Fact::ReceiversAdded(added) if added.package == id => {
-            let codes: Vec<_> = added.receivers.iter().map(|receiver| receiver.code.as_str()).collect();
+            let codes: Vec<_> = added
+                .receivers
+                .iter()
+                .map(|receiver| receiver.code.as_str())
+                .collect();
             let codes = codes.join(", ");
-            Some(step(added.at_ms, "receivers-added", added.actor.as_ref(), 0, format!("Thêm bên nhận: {codes}"), format!("receivers added: {codes}")))
+            Some(step(
+                added.at_ms,
+                "receivers-added",
+                added.actor.as_ref(),
+                0,
+                format!("Thêm bên nhận: {codes}"),
+                format!("receivers added: {codes}"),
+            ))
         }
         Fact::StatusMatched(matched) if matched.package == id => Some(step(
-            matched.at_ms, "matched", None, matched.cell_receiver,
+            matched.at_ms,
+            "matched",
+            None,
+            matched.cell_receiver,
             "Trạng thái đến trước, nay đã khớp với văn bản".to_owned(),
             "the status came first and is matched to its document now".to_owned(),
         )),
         Fact::PayloadRemoved(removed) if removed.package == id => Some(step(
-            removed.at_ms, "payload-removed", removed.actor.as_ref(), 0,
+            removed.at_ms,
+            "payload-removed",
+            removed.actor.as_ref(),
+            0,
             format!("Nội dung được xóa theo quyết định {}", removed.decision),
             format!("content removed by decision {}", removed.decision),
         )),
@@ -383,20 +503,38 @@ fn change_told(change: ledger::Change, receiver: &str, round: u32) -> (String, S
     use ledger::Change as C;
     let (vi, en) = match change {
         C::Fetched => ("đã lấy gói tin về", "fetched the package"),
-        C::Acknowledged => ("xác nhận đã lưu an toàn", "acknowledged: it has the package durably"),
+        C::Acknowledged => (
+            "xác nhận đã lưu an toàn",
+            "acknowledged: it has the package durably",
+        ),
         C::Failed => ("báo không đọc được", "reported that it cannot read it"),
         C::Recalled => ("bản gửi được thu hồi", "delivery recalled"),
         C::Redelivered => ("được gửi lại", "is delivered again"),
         C::Released => ("bản gửi được cho đi tiếp", "delivery released"),
         C::Refused => ("bản gửi bị từ chối", "delivery refused"),
-        C::Dead => ("bản gửi dừng sau nhiều lần không xác nhận", "delivery given up after many leases"),
+        C::Dead => (
+            "bản gửi dừng sau nhiều lần không xác nhận",
+            "delivery given up after many leases",
+        ),
         C::Retried => ("bản gửi được thử lại", "delivery retried"),
         C::Dropped => ("bản gửi bị bỏ", "delivery dropped"),
-        C::Forwarding => ("đang chuyển lên trục quốc gia", "going to the national axis"),
+        C::Forwarding => (
+            "đang chuyển lên trục quốc gia",
+            "going to the national axis",
+        ),
         C::Forwarded => ("đã chuyển lên trục quốc gia", "at the national axis"),
     };
-    let turn = |word: &str| if round > 1 { format!(" ({word} {round})") } else { String::new() };
-    (format!("{receiver} {vi}{}", turn("lần")), format!("{receiver} {en}{}", turn("round")))
+    let turn = |word: &str| {
+        if round > 1 {
+            format!(" ({word} {round})")
+        } else {
+            String::new()
+        }
+    };
+    (
+        format!("{receiver} {vi}{}", turn("lần")),
+        format!("{receiver} {en}{}", turn("round")),
+    )
 }
 
 pub(crate) fn actor(actor: Option<&Actor>) -> String {
@@ -405,6 +543,8 @@ pub(crate) fn actor(actor: Option<&Actor>) -> String {
         Some(actor) if actor.axis => "axis".to_owned(),
         Some(actor) if !actor.system.is_empty() => actor.system.clone(),
         Some(actor) if !actor.person.is_empty() => actor.person.clone(),
-        Some(actor) => actor.uid.map_or_else(|| "axis".to_owned(), |uid| format!("uid {uid}")),
+        Some(actor) => actor
+            .uid
+            .map_or_else(|| "axis".to_owned(), |uid| format!("uid {uid}")),
     }
 }

@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 #[non_exhaustive]
 pub enum KeyFileError {
     /// It is not there, and systems have keys that it must unseal.
-    #[error("the key file {0} is missing, and the systems' keys are sealed with it: put it back from its backup (it is kept apart from the data), then start again")]
+    #[error(
+        "the key file {0} is missing, and the systems' keys are sealed with it: put it back from its backup (it is kept apart from the data), then start again"
+    )]
     Missing(PathBuf),
     /// Others may read it.
     #[error("the key file {path} may be read by others (mode {mode:04o}): run `chmod 600 {path}`")]
@@ -30,7 +32,9 @@ pub enum KeyFileError {
     #[error("the key file {0} does not hold 64 hex digits: put the right one back from its backup")]
     NotAKey(PathBuf),
     /// It is not the key that sealed the systems' keys.
-    #[error("the key file {0} is not the one that the systems' keys were sealed with: put the right one back from its backup")]
+    #[error(
+        "the key file {0} is not the one that the systems' keys were sealed with: put the right one back from its backup"
+    )]
     WrongKey(PathBuf),
     /// It cannot be read or written.
     #[error("cannot use the key file {path}")]
@@ -57,13 +61,19 @@ impl std::fmt::Debug for Sealer {
 impl Sealer {
     /// Reads the key file; makes it if there is none and nothing was sealed yet.
     pub(crate) fn open(path: &Path, registry: &Registry) -> Result<Self, KeyFileError> {
-        let io = |source| KeyFileError::Io { path: path.to_owned(), source };
+        let io = |source| KeyFileError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let sealed = registry.systems().flat_map(|system| &system.keys).next();
         let key = match std::fs::File::open(path) {
             Ok(mut file) => {
                 let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
                 if mode & 0o077 != 0 {
-                    return Err(KeyFileError::Open { path: path.to_owned(), mode });
+                    return Err(KeyFileError::Open {
+                        path: path.to_owned(),
+                        mode,
+                    });
                 }
                 let mut text = Zeroizing::new(String::new());
                 file.read_to_string(&mut text).map_err(io)?;
@@ -96,7 +106,9 @@ impl Sealer {
         rand::fill(&mut nonce).ok()?;
         let mut boxed = key.to_vec();
         let nonce_used = Nonce::assume_unique_for_key(nonce);
-        self.0.seal_in_place_append_tag(nonce_used, Aad::from(system.as_bytes()), &mut boxed).ok()?;
+        self.0
+            .seal_in_place_append_tag(nonce_used, Aad::from(system.as_bytes()), &mut boxed)
+            .ok()?;
         let sealed = [nonce.as_slice(), &boxed].concat();
         Some((Zeroizing::new(URL_SAFE_NO_PAD.encode(&key[..])), sealed))
     }
@@ -105,7 +117,11 @@ impl Sealer {
         let (nonce, boxed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut key = Zeroizing::new(boxed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let len = self.0.open_in_place(nonce, Aad::from(system.as_bytes()), &mut key).ok()?.len();
+        let len = self
+            .0
+            .open_in_place(nonce, Aad::from(system.as_bytes()), &mut key)
+            .ok()?
+            .len();
         key.truncate(len);
         Some(key)
     }
@@ -113,14 +129,19 @@ impl Sealer {
     /// Whether `text` is the key that was sealed; compared in constant time.
     pub(crate) fn matches(&self, system: &str, sealed: &[u8], text: &str) -> bool {
         let given = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim()).unwrap_or_default());
-        let Some(key) = self.unseal(system, sealed) else { return false };
+        let Some(key) = self.unseal(system, sealed) else {
+            return false;
+        };
         constant_time::verify_slices_are_equal(&key, &given).is_ok()
     }
 }
 
 fn make(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
     use std::io::Write as _;
-    let io = |source| KeyFileError::Io { path: path.to_owned(), source };
+    let io = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let mut key = Zeroizing::new([0; 32]);
     rand::fill(&mut key[..]).map_err(|_| KeyFileError::Random)?;
     let mut text = Zeroizing::new(String::with_capacity(65));
@@ -128,12 +149,22 @@ fn make(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
         text.push_str(&format!("{byte:02x}"));
     }
     text.push('\n');
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(io)?;
     // Its name must last as well: what it seals becomes durable next.
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    std::fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(io)?;
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))
+        .and_then(|folder| folder.sync_all())
+        .map_err(io)?;
     Ok(key)
 }
 
@@ -173,7 +204,12 @@ mod tests {
         let path = folder.path().join("axis.key");
         drop(Sealer::open(&path, &Registry::default()).unwrap());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let error = Sealer::open(&path, &Registry::default()).unwrap_err().to_string();
-        assert!(error.contains("0644") && error.contains("chmod 600"), "{error}");
+        let error = Sealer::open(&path, &Registry::default())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("0644") && error.contains("chmod 600"),
+            "{error}"
+        );
     }
 }

@@ -53,7 +53,14 @@ impl Leases {
         if held.leases.contains_key(&delivery) {
             return None;
         }
-        held.leases.insert(delivery, Lease { place, system: system.clone(), holder });
+        held.leases.insert(
+            delivery,
+            Lease {
+                place,
+                system: system.clone(),
+                holder,
+            },
+        );
         let offers = held.offers.entry(delivery).or_default();
         *offers += 1;
         Some(*offers - 1)
@@ -68,7 +75,10 @@ impl Leases {
     /// `None` if the system has no lease on it.
     pub(crate) fn extend(&self, delivery: &DeliveryId, system: &SystemId, until: Ms) -> Option<()> {
         let mut held = self.held();
-        let lease = held.leases.get_mut(delivery).filter(|lease| lease.system == *system)?;
+        let lease = held
+            .leases
+            .get_mut(delivery)
+            .filter(|lease| lease.system == *system)?;
         if let Holder::Until(end) = &mut lease.holder {
             *end = (*end).max(until);
         }
@@ -110,8 +120,11 @@ impl Leases {
 
     fn end(&self, over: impl Fn(&Lease) -> bool) -> Vec<Place> {
         let mut held = self.held();
-        let mut ended: Vec<Place> =
-            held.leases.extract_if(|_, lease| over(lease)).map(|(_, lease)| lease.place).collect();
+        let mut ended: Vec<Place> = held
+            .leases
+            .extract_if(|_, lease| over(lease))
+            .map(|(_, lease)| lease.place)
+            .collect();
         ended.sort_unstable();
         ended
     }
@@ -129,17 +142,32 @@ mod tests {
         let other: SystemId = "b".parse().unwrap();
         let delivery = DeliveryId::of(PackageId::from_parts(1, 0, 0), AgencyId(1));
         let place = Place::default();
-        assert_eq!(leases.take(delivery, place, &system, Holder::Until(Ms(10))), Some(0));
-        assert_eq!(leases.take(delivery, place, &system, Holder::Stream(1)), None);
+        assert_eq!(
+            leases.take(delivery, place, &system, Holder::Until(Ms(10))),
+            Some(0)
+        );
+        assert_eq!(
+            leases.take(delivery, place, &system, Holder::Stream(1)),
+            None
+        );
         assert!(leases.release(&delivery, &other).is_none());
         assert!(leases.extend(&delivery, &system, Ms(20)).is_some());
         assert!(leases.end_expired(Ms(10)).is_empty());
         assert_eq!(leases.end_expired(Ms(20)), [place]);
-        assert_eq!(leases.take(delivery, place, &system, Holder::Stream(1)), Some(1));
+        assert_eq!(
+            leases.take(delivery, place, &system, Holder::Stream(1)),
+            Some(1)
+        );
         assert_eq!(leases.end_stream(2), []);
         assert_eq!(leases.end_stream(1), [place]);
-        assert_eq!(leases.take(delivery, place, &system, Holder::Stream(1)), Some(2));
+        assert_eq!(
+            leases.take(delivery, place, &system, Holder::Stream(1)),
+            Some(2)
+        );
         leases.settled(&delivery);
-        assert_eq!(leases.take(delivery, place, &system, Holder::Stream(1)), Some(0));
+        assert_eq!(
+            leases.take(delivery, place, &system, Holder::Stream(1)),
+            Some(0)
+        );
     }
 }

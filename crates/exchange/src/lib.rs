@@ -31,6 +31,8 @@
 //! ```
 
 mod admission;
+mod agencies;
+mod agency_list;
 mod delivery;
 mod history;
 mod keys;
@@ -40,16 +42,16 @@ mod made;
 mod operations;
 mod push;
 pub mod refusal;
-mod registrar;
 mod relay;
 mod service;
 mod status;
 mod subscription;
+mod systems;
 mod types;
 
 pub use delivery::{Content, Offer};
 pub use keys::KeyFileError;
 pub use push::Upload;
 pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};
-pub use subscription::{Next, Subscription};
+pub use subscription::{CreditHandle, Next, Subscription};
 pub use types::*;

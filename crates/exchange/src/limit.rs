@@ -61,7 +61,10 @@ impl Share {
 
 impl Usages {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, systems: Mutex::default() }
+        Self {
+            limits,
+            systems: Mutex::default(),
+        }
     }
 
     pub(crate) const fn limits(&self) -> &Limits {
@@ -88,17 +91,27 @@ impl Usages {
     /// Begins a push.
     pub(crate) fn push(&self, system: &SystemId) -> Result<Share, Refusal> {
         self.of(system, |usage| {
-            if usage.pushes.as_ref().is_some_and(|pushes| pushes.check().is_err()) {
+            if usage
+                .pushes
+                .as_ref()
+                .is_some_and(|pushes| pushes.check().is_err())
+            {
                 return Err(over("pushes a second", "số gói mỗi giây", 1_000));
             }
-            Ok(Share { blocks: Arc::clone(&usage.blocks), held: None, bytes: 0 })
+            Ok(Share {
+                blocks: Arc::clone(&usage.blocks),
+                held: None,
+                bytes: 0,
+            })
         })
     }
 
     /// Begins a stream.
     pub(crate) fn stream(&self, system: &SystemId) -> Result<OwnedSemaphorePermit, Refusal> {
         let streams = self.of(system, |usage| Arc::clone(&usage.streams));
-        streams.try_acquire_owned().map_err(|_| over("streams", "số luồng nhận", 5_000))
+        streams
+            .try_acquire_owned()
+            .map_err(|_| over("streams", "số luồng nhận", 5_000))
     }
 
     /// Whether a refusal may be recorded now, and how many it stands for.
@@ -119,7 +132,11 @@ const BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 fn over(en: &str, vi: &str, retry_after_ms: u64) -> Refusal {
     Refusal::new(Name::LimitReached)
-        .at("", format!("Đã chạm giới hạn: {vi}. Gửi lại sau {retry_after_ms} ms."), format!("Limit reached: {en}. Send again after {retry_after_ms} ms."))
+        .at(
+            "",
+            format!("Đã chạm giới hạn: {vi}. Gửi lại sau {retry_after_ms} ms."),
+            format!("Limit reached: {en}. Send again after {retry_after_ms} ms."),
+        )
         .retry_after(retry_after_ms)
 }
 
@@ -133,12 +150,18 @@ mod tests {
 
     #[test]
     fn bytes_in_flight_are_given_back() {
-        let (usages, a) = usages(Limits { max_bytes_in_flight: 8 << 10, ..Limits::default() });
+        let (usages, a) = usages(Limits {
+            max_bytes_in_flight: 8 << 10,
+            ..Limits::default()
+        });
         let mut first = usages.push(&a).unwrap();
         first.grow(8 << 10).unwrap();
         let mut second = usages.push(&a).unwrap();
         let refused = second.grow(1).unwrap_err();
-        assert_eq!((refused.name, refused.retry_after_ms), (Name::LimitReached, Some(1_000)));
+        assert_eq!(
+            (refused.name, refused.retry_after_ms),
+            (Name::LimitReached, Some(1_000))
+        );
         let b = "b".parse().unwrap();
         usages.push(&b).unwrap().grow(8 << 10).unwrap();
         drop(first);

@@ -14,10 +14,10 @@ use sha2::{Digest as _, Sha256};
 use crate::types::{DeliveryState, Lane};
 
 /// What the axis's own 01 says of itself.
-const ARRIVED: &str = "Trục liên thông: hệ thống của bên nhận đã nhận văn bản (trạng thái do trục phát hành)";
+const ARRIVED: &str =
+    "Trục liên thông: hệ thống của bên nhận đã nhận văn bản (trạng thái do trục phát hành)";
 /// What the axis's own 15 says of itself.
-const TAKEN_BACK: &str =
-    "Trục liên thông: văn bản được thu hồi trước khi bên nhận lấy về (trạng thái do trục phát hành)";
+const TAKEN_BACK: &str = "Trục liên thông: văn bản được thu hồi trước khi bên nhận lấy về (trạng thái do trục phát hành)";
 
 /// The document that a made status is about.
 pub(crate) struct About<'a> {
@@ -50,7 +50,16 @@ pub(crate) fn arrived(
         date: &facts.promulgation_date,
     };
     let receiver_code = written.map_or("", |receiver| receiver.code.as_str());
-    make(registry, &about, receiver, receiver_code, StatusCode::ARRIVED, ARRIVED, id, now)
+    make(
+        registry,
+        &about,
+        receiver,
+        receiver_code,
+        StatusCode::ARRIVED,
+        ARRIVED,
+        id,
+        now,
+    )
 }
 
 /// The axis's own 15 for a receiver that never fetched what is taken back.
@@ -62,11 +71,23 @@ pub(crate) fn taken_back(
     id: PackageId,
     now: Ms,
 ) -> Option<PackageAccepted> {
-    make(registry, about, receiver, receiver_code, StatusCode::AGREED, TAKEN_BACK, id, now)
+    make(
+        registry,
+        about,
+        receiver,
+        receiver_code,
+        StatusCode::AGREED,
+        TAKEN_BACK,
+        id,
+        now,
+    )
 }
 
 pub(crate) fn number_and_notation(facts: &DocumentFacts) -> String {
-    let code = edxml::Code { number: facts.number.clone(), notation: facts.notation.clone() };
+    let code = edxml::Code {
+        number: facts.number.clone(),
+        notation: facts.notation.clone(),
+    };
     code.to_string()
 }
 
@@ -82,7 +103,11 @@ fn make(
     now: Ms,
 ) -> Option<PackageAccepted> {
     let reporter = registry.agency(receiver)?;
-    let receiver_code = if receiver_code.is_empty() { reporter.code.as_str() } else { receiver_code };
+    let receiver_code = if receiver_code.is_empty() {
+        reporter.code.as_str()
+    } else {
+        receiver_code
+    };
     let draft = StatusDraft {
         from: Organ::new(receiver_code, Some(&reporter.name)),
         response_for: response_for(about),
@@ -102,7 +127,10 @@ fn make(
     Some(PackageAccepted {
         id: Bytes::copy_from_slice(id.as_bytes()),
         accepted_at_ms: now.0,
-        actor: Some(Actor { axis: true, ..Actor::default() }),
+        actor: Some(Actor {
+            axis: true,
+            ..Actor::default()
+        }),
         kind: PackageKind::Status.into(),
         sender: receiver.0,
         sender_code: receiver_code.to_owned(),

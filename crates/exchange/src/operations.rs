@@ -32,7 +32,11 @@ impl Exchange {
             now: inner.now(),
             position: last.map_or(0, |last| last.position),
             anchor: last.map(|last| last.to_string()).unwrap_or_default(),
-            index: if inner.index_trusted { "trusted" } else { "rebuilt" },
+            index: if inner.index_trusted {
+                "trusted"
+            } else {
+                "rebuilt"
+            },
             space,
             read_only: inner.ledger.is_read_only(),
         }
@@ -43,23 +47,30 @@ impl Exchange {
     ///
     /// # Errors
     /// NOT_FOUND for an agency that is unknown, or not the system's.
-    pub fn queues(&self, caller: &Caller, agency: Option<&str>) -> Result<Vec<AgencyQueue>, Refusal> {
+    pub fn queues(
+        &self,
+        caller: &Caller,
+        agency: Option<&str>,
+    ) -> Result<Vec<AgencyQueue>, Refusal> {
         let inner = &self.inner;
         let registry = inner.ledger.registry();
         let mine = |id: AgencyId| match caller {
             Caller::Operator(_) => true,
             Caller::System(peer) => registry.systems_of(id).contains(peer.system()),
         };
-        let asked = match agency {
-            None => None,
-            Some(code) => Some(registry.resolve(code).filter(|id| mine(*id)).ok_or_else(|| {
-                Refusal::new(Name::NotFound).at(
-                    "agency",
-                    format!("Mã cơ quan {code:?} không có trong danh mục."),
-                    format!("The code {code:?} is not registered."),
-                )
-            })?),
-        };
+        let asked =
+            match agency {
+                None => None,
+                Some(code) => Some(registry.resolve(code).filter(|id| mine(*id)).ok_or_else(
+                    || {
+                        Refusal::new(Name::NotFound).at(
+                            "agency",
+                            format!("Mã cơ quan {code:?} không có trong danh mục."),
+                            format!("The code {code:?} is not registered."),
+                        )
+                    },
+                )?),
+            };
         let mut counted: BTreeMap<AgencyId, AgencyQueue> = BTreeMap::new();
         let empty = |id: AgencyId| AgencyQueue {
             agency: party(&registry, id, ""),
@@ -70,7 +81,11 @@ impl Exchange {
             dead: 0,
             lanes: [0; 4],
             oldest: None,
-            streams: registry.systems_of(id).iter().map(|system| inner.relay.streams(system)).sum(),
+            streams: registry
+                .systems_of(id)
+                .iter()
+                .map(|system| inner.relay.streams(system))
+                .sum(),
             last_fetch: None,
         };
         if let Some(id) = asked {
@@ -98,7 +113,10 @@ impl Exchange {
                 }
             }
         }
-        let last_fetch = inner.last_fetch.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_fetch = inner
+            .last_fetch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for (id, queue) in &mut counted {
             queue.last_fetch = last_fetch.get(id).copied();
         }
@@ -143,7 +161,11 @@ impl Exchange {
                 own_01: None,
             }));
             match self.inner.commit(command).await {
-                Ok(Committed::Changed { round, changed: true, .. }) => {
+                Ok(Committed::Changed {
+                    round,
+                    changed: true,
+                    ..
+                }) => {
                     self.inner.leases.settled(&delivery);
                     redelivered.opened.push((delivery, package, round));
                 }
@@ -159,10 +181,19 @@ impl Exchange {
     }
 
     async fn deliveries_of(&self, id: PackageId) -> Result<Vec<(DeliveryId, PackageId)>, Refusal> {
-        let caller = Caller::Operator(Operator { uid: 0, person: String::new() });
+        let caller = Caller::Operator(Operator {
+            uid: 0,
+            person: String::new(),
+        });
         let trace = self.trace(&caller, &id.to_string()).await?;
         let packages = trace.packages.into_iter();
-        Ok(packages.flat_map(|p| p.deliveries.into_iter().map(move |d| (d.delivery, p.package))).collect())
+        Ok(packages
+            .flat_map(|p| {
+                p.deliveries
+                    .into_iter()
+                    .map(move |d| (d.delivery, p.package))
+            })
+            .collect())
     }
 
     async fn deliveries_since(
@@ -188,7 +219,9 @@ impl Exchange {
                     for (package, key) in rows {
                         at = key;
                         let delivery = DeliveryId::of(package, agency);
-                        let Some(row) = query.delivery(delivery) else { continue };
+                        let Some(row) = query.delivery(delivery) else {
+                            continue;
+                        };
                         if Ms(row.accepted_at) < since {
                             found.reverse();
                             return Ok(found);
@@ -221,12 +254,18 @@ impl Exchange {
         // What is synced now; what comes behind it may be half-written.
         let up_to = self.inner.ledger.last().map(|last| last.position);
         let verified = tokio::task::spawn_blocking(move || {
-            let verify = journal::Verify { anchors: &anchors, up_to, progress: None };
+            let verify = journal::Verify {
+                anchors: &anchors,
+                up_to,
+                progress: None,
+            };
             verify.run(std::sync::Arc::new(journal::disk::OsDisk), &root)
         });
         match verified.await {
             Ok(Ok(report)) => Ok(Verified::sound(&report)),
-            Ok(Err(VerifyError::Damaged { found, report })) => Ok(Verified::damaged(&found, &report)),
+            Ok(Err(VerifyError::Damaged { found, report })) => {
+                Ok(Verified::damaged(&found, &report))
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the journal could not be checked");
                 Err(Refusal::new(Name::Internal).at("", error.to_string(), error.to_string()))
@@ -246,7 +285,11 @@ impl Verified {
             segments: report.segments,
             anchor: report.last.map(|last| last.to_string()).unwrap_or_default(),
             damage: None,
-            torn_tail: report.torn_tail.as_ref().map(ToString::to_string).unwrap_or_default(),
+            torn_tail: report
+                .torn_tail
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 
@@ -261,8 +304,16 @@ impl Verified {
     pub fn damaged(found: &[Damage], report: &Report) -> Self {
         let first = found.first();
         let place = |damage: &Damage| {
-            (format!("{:08}", damage.segment), damage.offset, damage.reason.to_string())
+            (
+                format!("{:08}", damage.segment),
+                damage.offset,
+                damage.reason.to_string(),
+            )
         };
-        Self { sound: false, damage: first.map(place), ..Self::counted(report) }
+        Self {
+            sound: false,
+            damage: first.map(place),
+            ..Self::counted(report)
+        }
     }
 }

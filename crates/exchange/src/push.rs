@@ -43,7 +43,12 @@ impl Exchange {
     ///
     /// # Errors
     /// A [`Refusal`]; nothing of the package is kept then, but the fact of the refusal.
-    pub async fn push(&self, peer: &Peer, package: Bytes, options: PushOptions) -> Result<Receipt, Refusal> {
+    pub async fn push(
+        &self,
+        peer: &Peer,
+        package: Bytes,
+        options: PushOptions,
+    ) -> Result<Receipt, Refusal> {
         let mut share = self.inner.begin(peer)?;
         share.grow(package.len() as u64)?;
         let size = package.len() as u64;
@@ -75,7 +80,15 @@ impl Exchange {
         let share = self.inner.begin(peer)?;
         let inner = Arc::clone(&self.inner);
         let peer = peer.clone();
-        Ok(Upload { inner, peer, options, share, start: BytesMut::new(), file: None, size: 0 })
+        Ok(Upload {
+            inner,
+            peer,
+            options,
+            share,
+            start: BytesMut::new(),
+            file: None,
+            size: 0,
+        })
     }
 }
 
@@ -89,7 +102,8 @@ impl Upload {
         let limit = self.inner.usages.limits().max_package;
         if self.size > limit {
             let refusal = too_large(limit);
-            self.inner.note_refusal(&self.peer, &refusal, "", None, self.size);
+            self.inner
+                .note_refusal(&self.peer, &refusal, "", None, self.size);
             return Err(refusal);
         }
         self.share.grow(chunk.len() as u64)?;
@@ -121,7 +135,15 @@ impl Upload {
     /// # Errors
     /// A [`Refusal`], as [`Exchange::push`].
     pub async fn finish(self) -> Result<Receipt, Refusal> {
-        let Self { inner, peer, options, share, start, file, size } = self;
+        let Self {
+            inner,
+            peer,
+            options,
+            share,
+            start,
+            file,
+            size,
+        } = self;
         let body = match file {
             Some(file) => Body::File(file),
             None => Body::Inline(start.freeze()),
@@ -165,17 +187,30 @@ impl Candidate {
         let mut essence = Sha256::new();
         let whole = edxml::essence(bytes, &reading.spans, |piece| essence.update(piece));
         debug_assert!(whole.is_ok());
-        Self { reading, sha256, essence: essence.finalize().into(), size: bytes.len() as u64 }
+        Self {
+            reading,
+            sha256,
+            essence: essence.finalize().into(),
+            size: bytes.len() as u64,
+        }
     }
 
     fn of_file(file: &Temporary) -> std::io::Result<Self> {
-        let reading = edxml::read_from(BufReader::with_capacity(64 << 10, file.reader()), &edxml::Limits::default())?;
+        let reading = edxml::read_from(
+            BufReader::with_capacity(64 << 10, file.reader()),
+            &edxml::Limits::default(),
+        )?;
         let mut whole = Sha256::new();
         let mut source = file.reader();
         std::io::copy(&mut source, &mut Hashing(&mut whole))?;
         let mut essence = Sha256::new();
         edxml::essence(file.reader(), &reading.spans, |piece| essence.update(piece))?;
-        Ok(Self { reading, sha256: whole.finalize().into(), essence: essence.finalize().into(), size: file.len() })
+        Ok(Self {
+            reading,
+            sha256: whole.finalize().into(),
+            essence: essence.finalize().into(),
+            size: file.len(),
+        })
     }
 }
 
@@ -202,7 +237,11 @@ impl Inner {
         let share = self.usages.push(peer.system())?;
         if self.ledger.open_deliveries().len() as u64 >= self.usages.limits().max_open_deliveries {
             return Err(Refusal::new(Name::LimitReached)
-                .at("", "Trục đang giữ quá nhiều bản gửi chưa nhận.", "The axis holds too many open deliveries.")
+                .at(
+                    "",
+                    "Trục đang giữ quá nhiều bản gửi chưa nhận.",
+                    "The axis holds too many open deliveries.",
+                )
                 .retry_after(60_000));
         }
         Ok(share)
@@ -226,7 +265,11 @@ impl Inner {
                 blocking(move || Ok((Candidate::of_file(&file)?, Body::File(file)))).await?
             }
         };
-        let from = candidate.reading.package.as_ref().map(|p| p.from().id.as_str().to_owned());
+        let from = candidate
+            .reading
+            .package
+            .as_ref()
+            .map(|p| p.from().id.as_str().to_owned());
         let sha256 = candidate.sha256;
         let accepted = self.accept_candidate(peer, candidate, body, options).await;
         if let Err(refusal) = &accepted {
@@ -248,7 +291,10 @@ impl Inner {
         let admitted = admission::admit(&registry, peer.system(), &candidate, options, id, now)?;
         let own_15 = self.own_15(&admitted.facts, now);
         let payload = match body {
-            Body::Inline(bytes) => Payload::Inline { bytes, sha256: candidate.sha256 },
+            Body::Inline(bytes) => Payload::Inline {
+                bytes,
+                sha256: candidate.sha256,
+            },
             Body::File(file) => {
                 // What would be refused or bring nothing new leaves no payload file behind.
                 let facts = admitted.facts.clone();
@@ -272,10 +318,17 @@ impl Inner {
         own_15: Vec<(AgencyId, PackageAccepted)>,
     ) -> Result<Receipt, Refusal> {
         let Admitted { facts, omitted } = admitted;
-        let written: Vec<(u32, String)> =
-            facts.receivers.iter().map(|r| (r.agency, r.code.clone())).collect();
+        let written: Vec<(u32, String)> = facts
+            .receivers
+            .iter()
+            .map(|r| (r.agency, r.code.clone()))
+            .collect();
         let told = facts.clone();
-        let accept = Accept { package: facts, payload, own_15 };
+        let accept = Accept {
+            package: facts,
+            payload,
+            own_15,
+        };
         let committed = self.commit(Command::Accept(Box::new(accept))).await?;
         let Committed::Accepted(accepted) = committed else {
             return Err(Refusal::new(Name::Internal));
@@ -292,7 +345,10 @@ impl Inner {
     ) -> Result<Receipt, Refusal> {
         let registry = self.ledger.registry();
         let code = |agency: AgencyId| {
-            written.iter().find(|(id, _)| *id == agency.0).map_or("", |(_, code)| code.as_str())
+            written
+                .iter()
+                .find(|(id, _)| *id == agency.0)
+                .map_or("", |(_, code)| code.as_str())
         };
         let receivers = accepted
             .receivers
@@ -326,12 +382,21 @@ impl Inner {
             let party = crate::service::party(&registry, *agency, code(*agency));
             warnings.push(Warning {
                 code: "RECALL_WITHOUT_DELIVERY".to_owned(),
-                message: format!("{} ({}) chưa từng được gửi văn bản này; không gửi thu hồi.", party.code, party.name),
-                message_en: format!("{} ({}) never got this document; no recall was sent to it.", party.code, party.name),
+                message: format!(
+                    "{} ({}) chưa từng được gửi văn bản này; không gửi thu hồi.",
+                    party.code, party.name
+                ),
+                message_en: format!(
+                    "{} ({}) never got this document; no recall was sent to it.",
+                    party.code, party.name
+                ),
                 ..Warning::default()
             });
         }
-        let document_id = facts.document.as_ref().and_then(|document| document.document_id.clone());
+        let document_id = facts
+            .document
+            .as_ref()
+            .and_then(|document| document.document_id.clone());
         Ok(Receipt {
             package: accepted.package,
             kind: facts.kind(),
@@ -350,7 +415,11 @@ impl Inner {
 
     /// For a recall: the 15 of each receiver, made beforehand; the sequencer takes those of
     /// receivers that have not fetched.
-    pub(crate) fn own_15(&self, facts: &PackageAccepted, now: Ms) -> Vec<(AgencyId, PackageAccepted)> {
+    pub(crate) fn own_15(
+        &self,
+        facts: &PackageAccepted,
+        now: Ms,
+    ) -> Vec<(AgencyId, PackageAccepted)> {
         let registry = self.ledger.registry();
         let make = |about: &About<'_>| {
             facts
@@ -359,7 +428,8 @@ impl Inner {
                 .filter_map(|receiver| {
                     let to = AgencyId(receiver.agency);
                     let id = self.ledger.next_package_id();
-                    made::taken_back(&registry, about, to, &receiver.code, id, now).map(|made| (to, made))
+                    made::taken_back(&registry, about, to, &receiver.code, id, now)
+                        .map(|made| (to, made))
                 })
                 .collect()
         };
@@ -404,16 +474,22 @@ impl Inner {
         let first = refusal.details.first();
         let sha = sha256.map(|sha256| hex(&sha256)).unwrap_or_default();
         tracing::info!(system = %peer.system(), code = refusal.name.as_str(), path = first.map_or("", |d| &d.path), sha256 = sha, size, "push refused");
-        let Some(count) = self.usages.refusal(peer.system()) else { return };
+        let Some(count) = self.usages.refusal(peer.system()) else {
+            return;
+        };
         let now = self.now();
         let fact = Fact::PackageRefused(Box::new(PackageRefused {
             at_ms: now.0,
             actor: Some(peer.actor()),
             code: refusal.name.as_str().to_owned(),
             sender_code: sender_code.chars().take(64).collect(),
-            sha256: sha256.map(|sha256| Bytes::copy_from_slice(&sha256)).unwrap_or_default(),
+            sha256: sha256
+                .map(|sha256| Bytes::copy_from_slice(&sha256))
+                .unwrap_or_default(),
             size,
-            path: first.map(|detail| detail.path.chars().take(200).collect()).unwrap_or_default(),
+            path: first
+                .map(|detail| detail.path.chars().take(200).collect())
+                .unwrap_or_default(),
             count,
             day: now.day(),
         }));

@@ -218,7 +218,7 @@ pub struct Detail {
 
 /// A refusal: its name, what exactly is at fault, and when a retry may help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {}", .name.as_str(), .details.first().map_or(.name.row().en, |d| d.message_en.as_str()))]
+#[error("{}: {}", .name.as_str(), first_told(.name, .details))]
 pub struct Refusal {
     /// Which row of the table.
     pub name: Name,
@@ -228,16 +228,32 @@ pub struct Refusal {
     pub retry_after_ms: Option<u64>,
 }
 
+fn first_told<'a>(name: &Name, details: &'a [Detail]) -> &'a str {
+    match details.first() {
+        Some(detail) => &detail.message_en,
+        None => name.row().en,
+    }
+}
+
 impl Refusal {
     /// A refusal without details.
     #[must_use]
     pub const fn new(name: Name) -> Self {
-        Self { name, details: Vec::new(), retry_after_ms: None }
+        Self {
+            name,
+            details: Vec::new(),
+            retry_after_ms: None,
+        }
     }
 
     /// Adds what is at fault; `code` is the refusal's name.
     #[must_use]
-    pub fn at(mut self, path: impl Into<String>, vi: impl Into<String>, en: impl Into<String>) -> Self {
+    pub fn at(
+        mut self,
+        path: impl Into<String>,
+        vi: impl Into<String>,
+        en: impl Into<String>,
+    ) -> Self {
         self.details.push(Detail {
             code: self.name.as_str().to_owned(),
             path: path.into(),
@@ -267,8 +283,16 @@ mod tests {
         assert_eq!(names.len(), Name::ALL.len());
         for name in Name::ALL {
             let row = name.row();
-            assert!(!row.vi.is_empty() && !row.en.is_empty() && row.vi != row.en, "{}", row.name);
-            assert!(row.name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+            assert!(
+                !row.vi.is_empty() && !row.en.is_empty() && row.vi != row.en,
+                "{}",
+                row.name
+            );
+            assert!(
+                row.name
+                    .bytes()
+                    .all(|b| b.is_ascii_uppercase() || b == b'_')
+            );
         }
     }
 }

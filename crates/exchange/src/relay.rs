@@ -85,7 +85,8 @@ impl Outlet {
 
     fn add(&self, places: impl Iterator<Item = Place>) {
         let mut flow = self.flow();
-        flow.waiting.extend(places.map(|place| (place.order(), place)));
+        flow.waiting
+            .extend(places.map(|place| (place.order(), place)));
         drop(flow);
         self.work.notify_one();
     }
@@ -131,7 +132,9 @@ impl Relay {
 
     /// Streams attached for a system.
     pub(crate) fn streams(&self, system: &SystemId) -> u32 {
-        self.outlets().get(system).map_or(0, |outlet| outlet.flow().streams)
+        self.outlets()
+            .get(system)
+            .map_or(0, |outlet| outlet.flow().streams)
     }
 
     /// Attaches a stream: the system's backlog starts to flow. Returns the stream's number.
@@ -206,7 +209,9 @@ impl Relay {
 
 fn backlog(system: &SystemId, ledger: &Ledger, leases: &Leases) -> Vec<Place> {
     let registry = ledger.registry();
-    let Some(served) = registry.system(system.as_str()) else { return Vec::new() };
+    let Some(served) = registry.system(system.as_str()) else {
+        return Vec::new();
+    };
     let open = ledger.open_deliveries();
     let agencies = served.facts.agencies.iter().map(|agency| AgencyId(*agency));
     agencies
@@ -252,7 +257,10 @@ async fn pump(relay: Arc<Relay>, outlet: Arc<Outlet>, ledger: Ledger) {
     }
     for lane in bus::Lane::ALL {
         // Wake-ups without a stream are of no use; the next stream publishes anew.
-        let _ = relay.bus.purge(&Queue::new(Arc::clone(&system), lane)).await;
+        let _ = relay
+            .bus
+            .purge(&Queue::new(Arc::clone(&system), lane))
+            .await;
     }
 }
 
@@ -275,7 +283,10 @@ fn take(flow: &mut Flow, ledger: &Ledger, window: usize) -> Option<(Place, Deliv
             continue;
         }
         flow.waiting.remove(&order);
-        let Some(delivery) = open.get(&place).filter(|delivery| delivery.is_deliverable()) else {
+        let Some(delivery) = open
+            .get(&place)
+            .filter(|delivery| delivery.is_deliverable())
+        else {
             continue;
         };
         let id = delivery.id(&place);

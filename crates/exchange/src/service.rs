@@ -85,7 +85,10 @@ impl Peer {
     }
 
     pub(crate) fn actor(&self) -> Actor {
-        Actor { system: self.system.to_string(), ..Actor::default() }
+        Actor {
+            system: self.system.to_string(),
+            ..Actor::default()
+        }
     }
 
     /// Whether what it showed still stands.
@@ -165,7 +168,10 @@ impl Exchange {
         let opening = options.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let options = opening;
-            let folder = |source| OpenError::Folder { path: options.data.clone(), source };
+            let folder = |source| OpenError::Folder {
+                path: options.data.clone(),
+                source,
+            };
             std::fs::create_dir_all(&options.data).map_err(folder)?;
             let mut ledger_options = ledger::Options::new(&options.data);
             ledger_options.node = options.node;
@@ -173,7 +179,10 @@ impl Exchange {
             ledger_options.anchors = options.anchors.clone();
             ledger_options.journal.segment_size = options.segment_size;
             let (ledger, start) = Ledger::open(ledger_options, &mut progress)?;
-            let key_file = options.key_file.clone().unwrap_or_else(|| beside(&options.data));
+            let key_file = options
+                .key_file
+                .clone()
+                .unwrap_or_else(|| beside(&options.data));
             match Sealer::open(&key_file, &ledger.registry()) {
                 Ok(sealer) => Ok((ledger, start, sealer)),
                 Err(error) => {
@@ -184,11 +193,22 @@ impl Exchange {
         });
         let (ledger, start, sealer) = opened.await.map_err(|_| OpenError::Cut)??;
         let now = options.clock.now();
-        let torn_tail = start.torn_tail.as_ref().map(ToString::to_string).unwrap_or_default();
+        let torn_tail = start
+            .torn_tail
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         if !torn_tail.is_empty() {
-            tracing::warn!(torn_tail, "the last batch was torn by the last stop and was cut off; no receipt was given for it");
+            tracing::warn!(
+                torn_tail,
+                "the last batch was torn by the last stop and was cut off; no receipt was given for it"
+            );
         }
-        let started = Started { at_ms: now.0, version: options.version.clone(), torn_tail };
+        let started = Started {
+            at_ms: now.0,
+            version: options.version.clone(),
+            torn_tail,
+        };
         ledger.commit(Command::Note(Fact::Started(started))).await?;
         let inner = Arc::new(Inner {
             usages: Usages::new(options.limits.clone()),
@@ -206,7 +226,9 @@ impl Exchange {
         let weak = Arc::downgrade(&inner);
         inner.ledger.observe(Box::new(move |visible| {
             if let Some(inner) = weak.upgrade() {
-                inner.relay.ready(visible.ready, &inner.ledger.registry(), &inner.leases);
+                inner
+                    .relay
+                    .ready(visible.ready, &inner.ledger.registry(), &inner.leases);
                 if visible.revoked {
                     inner.relay.look_again();
                 }
@@ -239,12 +261,15 @@ impl Exchange {
         let found = match credentials {
             Credentials::Key { system, key } => registry.system(system).and_then(|system| {
                 let id = &system.facts.system;
-                let valid = system.keys.iter().find(|k| self.inner.sealer.matches(id, &k.sealed, key));
+                let valid = system
+                    .keys
+                    .iter()
+                    .find(|k| self.inner.sealer.matches(id, &k.sealed, key));
                 valid.map(|key| (system, Credential::Key(key.key_id)))
             }),
-            Credentials::Certificate { spki_sha256 } => {
-                registry.pinned(&spki_sha256).map(|system| (system, Credential::Pin(spki_sha256)))
-            }
+            Credentials::Certificate { spki_sha256 } => registry
+                .pinned(&spki_sha256)
+                .map(|system| (system, Credential::Pin(spki_sha256))),
         };
         let refused = || Refusal::new(Name::Unauthenticated);
         let (system, credential): (&System, Credential) = found.ok_or_else(refused)?;
@@ -268,7 +293,10 @@ impl Inner {
     }
 
     pub(crate) async fn commit(&self, command: Command) -> Result<Committed, Refusal> {
-        self.ledger.commit(command).await.map_err(|error| refused_commit(&error))
+        self.ledger
+            .commit(command)
+            .await
+            .map_err(|error| refused_commit(&error))
     }
 
     /// Asks the ledger something that may read files.
@@ -283,14 +311,16 @@ impl Inner {
         }
     }
 
-
     /// Whether an agency is served by the system.
     pub(crate) fn serves(&self, system: &SystemId, agency: AgencyId) -> bool {
         self.ledger.registry().systems_of(agency).contains(system)
     }
 
     pub(crate) fn fetched_now(&self, agency: AgencyId, at: Ms) {
-        self.last_fetch.lock().unwrap_or_else(PoisonError::into_inner).insert(agency, at);
+        self.last_fetch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(agency, at);
     }
 }
 
@@ -298,7 +328,11 @@ pub(crate) fn party(registry: &Registry, agency: AgencyId, code: &str) -> Party 
     let facts = registry.agency(agency);
     let main_code = facts.map_or("", |facts| facts.code.as_str());
     Party {
-        code: if code.is_empty() { main_code.to_owned() } else { code.to_owned() },
+        code: if code.is_empty() {
+            main_code.to_owned()
+        } else {
+            code.to_owned()
+        },
         main_code: main_code.to_owned(),
         name: facts.map_or("", |facts| facts.name.as_str()).to_owned(),
     }
@@ -321,7 +355,9 @@ async fn heartbeat(inner: Arc<Inner>) {
             () = inner.closing.cancelled() => return,
             _ = minute.tick() => {}
         }
-        let fact = Fact::Heartbeat(Heartbeat { at_ms: inner.now().0 });
+        let fact = Fact::Heartbeat(Heartbeat {
+            at_ms: inner.now().0,
+        });
         if let Err(error) = inner.ledger.commit(Command::Note(fact)).await {
             tracing::error!(%error, "the heartbeat could not be recorded");
         }
@@ -349,11 +385,15 @@ impl Inner {
         let open = self.ledger.open_deliveries();
         let still: Vec<_> = places
             .iter()
-            .filter(|place| open.get(place).is_some_and(ledger::open::OpenDelivery::is_deliverable))
+            .filter(|place| {
+                open.get(place)
+                    .is_some_and(ledger::open::OpenDelivery::is_deliverable)
+            })
             .copied()
             .collect();
         drop(open);
-        self.relay.ready(&still, &self.ledger.registry(), &self.leases);
+        self.relay
+            .ready(&still, &self.ledger.registry(), &self.leases);
     }
 }
 
@@ -388,7 +428,10 @@ fn refused_conflict(conflict: &Conflict) -> Refusal {
         ),
         Conflict::NotAReceiver { .. } => Refusal::new(Name::NotAReceiver),
         Conflict::WrongState { state } => {
-            let word = state.as_str_name().trim_start_matches("DELIVERY_STATE_").to_lowercase();
+            let word = state
+                .as_str_name()
+                .trim_start_matches("DELIVERY_STATE_")
+                .to_lowercase();
             Refusal::new(Name::WrongState).at(
                 "delivery",
                 format!("Bản gửi đang ở trạng thái {word}."),

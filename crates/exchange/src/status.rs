@@ -13,9 +13,7 @@ use crate::admission::{document_key, reason_missing};
 use crate::made::{About, number_and_notation, response_for};
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, Inner, Peer, party};
-use crate::types::{
-    Cell, DocumentRef, Matrix, PushOptions, Receipt, Report, StatusEvent,
-};
+use crate::types::{Cell, DocumentRef, Matrix, PushOptions, Receipt, Report, StatusEvent};
 
 /// The first package of a document and who holds it.
 struct Known {
@@ -55,7 +53,9 @@ impl Exchange {
         let mut found = None;
         for from in &candidates {
             let sender = if is_take_back { *from } else { to };
-            let Some(known) = inner.known(DocumentKey::of(sender, &key)).await? else { continue };
+            let Some(known) = inner.known(DocumentKey::of(sender, &key)).await? else {
+                continue;
+            };
             let concerned = if is_take_back { to } else { *from };
             if known.holders.contains(&concerned) || candidates.len() == 1 {
                 found = Some((*from, known));
@@ -65,8 +65,14 @@ impl Exchange {
         let Some((from, known)) = found else {
             return Err(Refusal::new(Name::UnknownDocument).at(
                 "document_id",
-                format!("Trục không biết văn bản {:?} giữa {} và cơ quan của hệ thống.", report.document_id, report.to),
-                format!("The axis knows no document {:?} between {} and an agency of the system.", report.document_id, report.to),
+                format!(
+                    "Trục không biết văn bản {:?} giữa {} và cơ quan của hệ thống.",
+                    report.document_id, report.to
+                ),
+                format!(
+                    "The axis knows no document {:?} between {} and an agency of the system.",
+                    report.document_id, report.to
+                ),
             ));
         };
         let now = inner.now();
@@ -99,9 +105,14 @@ impl Exchange {
         };
         let bytes = edxml::write::status(&draft).map_err(|error| {
             let text = error.to_string();
-            bad("reason", format!("Không lập được gói trạng thái: {text}."), format!("The status package cannot be built: {text}."))
+            bad(
+                "reason",
+                format!("Không lập được gói trạng thái: {text}."),
+                format!("The status package cannot be built: {text}."),
+            )
         })?;
-        self.push(peer, Bytes::from(bytes), PushOptions::default()).await
+        self.push(peer, Bytes::from(bytes), PushOptions::default())
+            .await
     }
 
     /// The state of a document at each of its receivers. A system sees documents that its
@@ -114,7 +125,10 @@ impl Exchange {
         let registry = inner.ledger.registry();
         let not_found = || Refusal::new(Name::NotFound);
         let document = match document {
-            DocumentRef::Document { sender, document_id } => {
+            DocumentRef::Document {
+                sender,
+                document_id,
+            } => {
                 let sender = registry.resolve(&sender).ok_or_else(|| {
                     not_found().at(
                         "sender",
@@ -126,7 +140,9 @@ impl Exchange {
             }
             DocumentRef::Package(id) => {
                 let package = inner.ask(move |query| query.package(id)).await?;
-                package.and_then(|package| package.document_key()).ok_or_else(not_found)?
+                package
+                    .and_then(|package| package.document_key())
+                    .ok_or_else(not_found)?
             }
         };
         let known = inner.known(document).await?.ok_or_else(not_found)?;
@@ -141,13 +157,17 @@ impl Exchange {
                 let holders = query.holders(document);
                 let mut cells = Vec::with_capacity(holders.len());
                 for (agency, holder) in holders {
-                    let Some(package) = PackageId::from_slice(&holder.package) else { continue };
+                    let Some(package) = PackageId::from_slice(&holder.package) else {
+                        continue;
+                    };
                     let delivery = DeliveryId::of(package, agency);
                     let row = query.delivery(delivery).unwrap_or_default();
                     let cell = query.cell(document, agency);
                     let mut events = Vec::new();
                     for event in query.cell_events(document, agency) {
-                        let Some(package) = PackageId::from_slice(&event.package) else { continue };
+                        let Some(package) = PackageId::from_slice(&event.package) else {
+                            continue;
+                        };
                         let description = query
                             .package(package)?
                             .and_then(|package| package.facts.status)
@@ -172,14 +192,16 @@ impl Exchange {
             sender: party(&registry, document.sender, &known.first.sender_code),
             cells: read
                 .into_iter()
-                .map(|(agency, delivery, row, status, events): (_, _, DeliveryRow, _, _)| Cell {
-                    receiver: party(&registry, agency, ""),
-                    delivery,
-                    state: row.state(),
-                    round: row.round,
-                    status,
-                    events,
-                })
+                .map(
+                    |(agency, delivery, row, status, events): (_, _, DeliveryRow, _, _)| Cell {
+                        receiver: party(&registry, agency, ""),
+                        delivery,
+                        state: row.state(),
+                        round: row.round,
+                        status,
+                        events,
+                    },
+                )
                 .collect(),
         })
     }
@@ -195,7 +217,10 @@ impl Inner {
                     && package.facts.kind == PackageKind::Document as i32
                 {
                     let holders = holders.into_iter().map(|(agency, _)| agency).collect();
-                    return Ok(Some(Known { first: package.facts, holders }));
+                    return Ok(Some(Known {
+                        first: package.facts,
+                        holders,
+                    }));
                 }
             }
             Ok(None)
@@ -205,28 +230,41 @@ impl Inner {
 }
 
 /// The agencies that may be reporting: the one named, or all of the system.
-fn reporters(registry: &Registry, peer: &Peer, from: Option<&str>) -> Result<Vec<AgencyId>, Refusal> {
+fn reporters(
+    registry: &Registry,
+    peer: &Peer,
+    from: Option<&str>,
+) -> Result<Vec<AgencyId>, Refusal> {
     let own = |agency: &AgencyId| registry.systems_of(*agency).contains(peer.system());
     match from {
         Some(code) => {
             let agency = registry.resolve(code).filter(own).ok_or_else(|| {
                 Refusal::new(Name::ForeignSender).at(
                     "from",
-                    format!("Mã {code:?} không phải là cơ quan của hệ thống {}.", peer.system()),
-                    format!("The code {code:?} is not an agency of the system {}.", peer.system()),
+                    format!(
+                        "Mã {code:?} không phải là cơ quan của hệ thống {}.",
+                        peer.system()
+                    ),
+                    format!(
+                        "The code {code:?} is not an agency of the system {}.",
+                        peer.system()
+                    ),
                 )
             })?;
             Ok(vec![agency])
         }
         None => {
             let system = registry.system(peer.system().as_str());
-            Ok(system.map(|s| s.facts.agencies.iter().map(|id| AgencyId(*id)).collect()).unwrap_or_default())
+            Ok(system
+                .map(|s| s.facts.agencies.iter().map(|id| AgencyId(*id)).collect())
+                .unwrap_or_default())
         }
     }
 }
 
 fn timestamp(now: Ms) -> Result<Timestamp, Refusal> {
-    Timestamp::from_unix_seconds(now.0.div_euclid(1_000)).ok_or_else(|| Refusal::new(Name::Internal))
+    Timestamp::from_unix_seconds(now.0.div_euclid(1_000))
+        .ok_or_else(|| Refusal::new(Name::Internal))
 }
 
 fn bad(path: &str, vi: String, en: String) -> Refusal {

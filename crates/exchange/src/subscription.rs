@@ -72,7 +72,10 @@ impl CreditHandle {
     pub fn add(&self, deliveries: u32) {
         let add = |left: u32| Some(left.saturating_add(deliveries));
         // The closure always gives a value.
-        let _ = self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        let _ = self
+            .0
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
         self.0.added.notify_one();
     }
 }
@@ -95,13 +98,18 @@ impl Exchange {
                 Refusal::new(Name::NotServing).retry_after(5_000)
             })?;
         let generation = inner.relay.generation();
-        let (stream, outlet) = inner.relay.attach(peer.system(), &inner.ledger, &inner.leases);
+        let (stream, outlet) = inner
+            .relay
+            .attach(peer.system(), &inner.ledger, &inner.leases);
         Ok(Subscription {
             peer: peer.clone(),
             stream,
             outlet,
             lanes,
-            credit: Arc::new(Credit { left: AtomicU32::new(credit), added: Notify::new() }),
+            credit: Arc::new(Credit {
+                left: AtomicU32::new(credit),
+                added: Notify::new(),
+            }),
             preparing: FuturesOrdered::new(),
             caught_up: false,
             generation,
@@ -184,9 +192,15 @@ impl Subscription {
     /// Leases a delivery that reached this stream and begins to prepare it. One that is leased
     /// or no longer deliverable is let go.
     fn lease(&mut self, id: DeliveryId) {
-        let Some(place) = self.outlet.arrived(&id) else { return };
+        let Some(place) = self.outlet.arrived(&id) else {
+            return;
+        };
         let open = self.inner.ledger.open_deliveries();
-        let Some(delivery) = open.get(&place).filter(|delivery| delivery.is_deliverable()).copied() else {
+        let Some(delivery) = open
+            .get(&place)
+            .filter(|delivery| delivery.is_deliverable())
+            .copied()
+        else {
             return;
         };
         drop(open);
@@ -194,11 +208,22 @@ impl Subscription {
             return;
         }
         let holder = Holder::Stream(self.stream);
-        let Some(before) = self.inner.leases.take(id, place, self.peer.system(), holder) else { return };
+        let Some(before) = self
+            .inner
+            .leases
+            .take(id, place, self.peer.system(), holder)
+        else {
+            return;
+        };
         self.credit.left.fetch_sub(1, Ordering::SeqCst);
         let (inner, peer) = (Arc::clone(&self.inner), self.peer.clone());
         self.preparing.push_back(Box::pin(async move {
-            (id, inner.prepare(&peer, place, delivery, before, None, "subscribe").await)
+            (
+                id,
+                inner
+                    .prepare(&peer, place, delivery, before, None, "subscribe")
+                    .await,
+            )
         }));
     }
 
@@ -207,7 +232,9 @@ impl Subscription {
     fn stumble(&self, delivery: DeliveryId, refusal: Refusal) -> Next {
         tracing::error!(%delivery, %refusal, "a delivery could not be served");
         if refusal.name == Name::ContentDamaged {
-            self.inner.leases.put_aside(&delivery, self.inner.lease_end());
+            self.inner
+                .leases
+                .put_aside(&delivery, self.inner.lease_end());
         }
         Next::Cut(refusal)
     }

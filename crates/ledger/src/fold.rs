@@ -229,13 +229,21 @@ fn mark_recalled(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyI
     };
     holder.recalled_by = by.to_vec();
     layer.put(key, &holder);
-    let Some(package) = PackageId::from_slice(&holder.package) else {
-        return;
-    };
-    let key = rows::delivery(DeliveryId::of(package, receiver));
-    if let Some(mut delivery) = read::<DeliveryRow>(layer, &key) {
-        delivery.recalled = true;
-        layer.put(key, &delivery);
+    // Its delivery, and those of updates under the same key, are offered no more.
+    let mut packages = vec![holder.package];
+    for (_, value) in rows::View::scan(layer, &rows::repeats(document, receiver)) {
+        if let Ok(names) = <NamesPackageRow as prost::Message>::decode(value.as_slice()) {
+            packages.push(names.package);
+        }
+    }
+    for package in packages.iter().filter_map(|id| PackageId::from_slice(id)) {
+        let key = rows::delivery(DeliveryId::of(package, receiver));
+        if let Some(mut delivery) = read::<DeliveryRow>(layer, &key)
+            && delivery.business != 1
+        {
+            delivery.recalled = true;
+            layer.put(key, &delivery);
+        }
     }
 }
 
@@ -352,6 +360,7 @@ fn add_delivery(
         kind: package.kind,
         business: package.document.as_ref().map_or(0, |facts| facts.business),
         fetched: false,
+        recalled: false,
     };
     layer.put(rows::delivery(DeliveryId::of(id, to)), &row);
     if to.0 != package.sender {

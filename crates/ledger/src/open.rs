@@ -133,7 +133,8 @@ impl Open {
         let open = OpenDelivery {
             package,
             state: u8::try_from(row.state).unwrap_or_default(),
-            kind: u8::try_from(row.kind).unwrap_or_default() | if row.recalled { RECALLED } else { 0 },
+            kind: u8::try_from(row.kind).unwrap_or_default()
+                | if row.recalled { RECALLED } else { 0 },
             round: u16::try_from(row.round).unwrap_or(u16::MAX),
             accepted_at: Ms(row.accepted_at),
         };

@@ -119,6 +119,9 @@ pub struct DeliveryRow {
     /// The receiver has had the content, in this round or an earlier one.
     #[prost(bool, tag = "15")]
     pub fetched: bool,
+    /// The document was recalled from this receiver: it is offered no more.
+    #[prost(bool, tag = "16")]
+    pub recalled: bool,
 }
 
 impl DeliveryRow {

@@ -1,0 +1,364 @@
+//! The registry's systems, with their keys and certificate pins.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ledger::Fact;
+use ledger::event::{
+    Attachment, SystemKeyAdded, SystemKeyRevoked, SystemPinAdded, SystemPinRevoked, SystemRecorded,
+};
+use ledger::id::{AgencyId, SystemId};
+use ledger::registry::{Registry, System};
+use ledger::time::Ms;
+
+use crate::history::actor;
+use crate::refusal::{Name, Refusal};
+use crate::service::{Exchange, Operator};
+use crate::types::{NewSystem, Revoke, Revoked, SystemRecord};
+
+impl Exchange {
+    /// All systems, by id.
+    #[must_use]
+    pub fn systems(&self) -> Vec<SystemRecord> {
+        let registry = self.inner.ledger.registry();
+        registry
+            .systems()
+            .filter_map(|system| system_record(&registry, system))
+            .collect()
+    }
+
+    /// Adds a system; its key, if it gets one, is told here and never again.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENT, UNKNOWN_RECEIVER for an agency that is not registered, ALREADY_EXISTS if
+    /// the system is there or an agency is served by another one.
+    pub async fn add_system(
+        &self,
+        operator: &Operator,
+        system: NewSystem,
+    ) -> Result<(SystemRecord, Option<String>), Refusal> {
+        let id: SystemId = system.id.parse().map_err(|error: ledger::id::NotAnId| {
+            Refusal::new(Name::BadArgument).at(
+                "id",
+                "Mã hệ thống gồm 1 đến 64 chữ cái không dấu, chữ số, '.', '_' hoặc '-'.",
+                error.to_string(),
+            )
+        })?;
+        let attachment = match system.attachment.as_str() {
+            "" | "direct" => Attachment::Direct,
+            other => {
+                return Err(Refusal::new(Name::BadArgument).at(
+                    "attachment",
+                    format!("Kiểu kết nối {other:?} chưa được hỗ trợ; dùng \"direct\"."),
+                    format!(
+                        "The attachment {other:?} is not offered by this build; use \"direct\"."
+                    ),
+                ));
+            }
+        };
+        if system.agencies.is_empty() {
+            return Err(Refusal::new(Name::BadArgument).at(
+                "agency",
+                "Hệ thống phải phục vụ ít nhất một cơ quan (--agency MÃ).",
+                "A system serves at least one agency (--agency CODE).",
+            ));
+        }
+        let now = self.inner.now();
+        let made_key = if system.with_key {
+            Some(
+                self.inner
+                    .sealer
+                    .new_key(id.as_str())
+                    .ok_or_else(|| Refusal::new(Name::Internal))?,
+            )
+        } else {
+            None
+        };
+        let by = operator.actor("");
+        self.inner
+            .change_registry(|registry| {
+                if registry.system(id.as_str()).is_some() {
+                    return Err(Refusal::new(Name::AlreadyExists).at(
+                        "id",
+                        format!("Hệ thống {id} đã có; thêm khóa bằng `axis system key {id}`."),
+                        format!("The system {id} exists; give it another key with `axis system key {id}`."),
+                    ));
+                }
+                let (agencies, mut facts) = served(registry, &id, &system.agencies, &by, now)?;
+                facts.push(Fact::SystemRecorded(Box::new(SystemRecorded {
+                    system: id.to_string(),
+                    agencies: agencies.iter().map(|agency| agency.0).collect(),
+                    attachment: attachment.into(),
+                    at_ms: now.0,
+                    actor: Some(by.clone()),
+                    axis_acknowledges: system.axis_acknowledges,
+                    name: system.name.clone(),
+                    ..SystemRecorded::default()
+                })));
+                if let Some((_, sealed)) = &made_key {
+                    facts.push(key_added(&id, 1, sealed, &by, now));
+                }
+                Ok((facts, ()))
+            })
+            .await?;
+        let registry = self.inner.ledger.registry();
+        let record = registry
+            .system(id.as_str())
+            .and_then(|system| system_record(&registry, system));
+        let record = record.ok_or_else(|| Refusal::new(Name::Internal))?;
+        Ok((record, made_key.map(|(text, _)| text.to_string())))
+    }
+
+    /// Gives a system another key: its number and its text, told here and never again.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub async fn add_key(
+        &self,
+        operator: &Operator,
+        system: &str,
+    ) -> Result<(u32, String), Refusal> {
+        let now = self.inner.now();
+        let (text, sealed) = self
+            .inner
+            .sealer
+            .new_key(system)
+            .ok_or_else(|| Refusal::new(Name::Internal))?;
+        let by = operator.actor("");
+        let number = self
+            .inner
+            .change_registry(|registry| {
+                let id = known_system(registry, system)?;
+                let keys = registry
+                    .system(system)
+                    .map(|s| s.keys.as_slice())
+                    .unwrap_or_default();
+                let number = keys.iter().map(|key| key.key_id).max().unwrap_or(0) + 1;
+                // Numbers of revoked keys are not given again while the system has others; a
+                // number alone opens nothing.
+                Ok((vec![key_added(&id, number, &sealed, &by, now)], number))
+            })
+            .await?;
+        Ok((number, text.to_string()))
+    }
+
+    /// Pins a client certificate's public key to a system.
+    ///
+    /// # Errors
+    /// NOT_FOUND; ALREADY_EXISTS if it is pinned to a system already.
+    pub async fn pin(
+        &self,
+        operator: &Operator,
+        system: &str,
+        spki_sha256: [u8; 32],
+        subject: &str,
+    ) -> Result<(), Refusal> {
+        let now = self.inner.now();
+        let by = operator.actor("");
+        self.inner
+            .change_registry(|registry| {
+                let id = known_system(registry, system)?;
+                if let Some(other) = registry.pinned(&spki_sha256) {
+                    let other = &other.facts.system;
+                    return Err(Refusal::new(Name::AlreadyExists).at(
+                        "certificate",
+                        format!("Chứng thư này đã gắn với hệ thống {other}."),
+                        format!("This certificate is pinned to the system {other} already."),
+                    ));
+                }
+                let fact = SystemPinAdded {
+                    system: id.to_string(),
+                    spki_sha256: Bytes::copy_from_slice(&spki_sha256),
+                    at_ms: now.0,
+                    actor: Some(by.clone()),
+                    subject: subject.to_owned(),
+                };
+                Ok((vec![Fact::SystemPinAdded(Box::new(fact))], ()))
+            })
+            .await
+    }
+
+    /// Takes keys and pins back: the next call with them is refused, streams opened with them
+    /// are cut.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub async fn revoke(
+        &self,
+        operator: &Operator,
+        system: &str,
+        what: Revoke,
+    ) -> Result<Revoked, Refusal> {
+        let now = self.inner.now();
+        let by = operator.actor("");
+        self.inner
+            .change_registry(|registry| {
+                let id = known_system(registry, system)?;
+                let none = System {
+                    facts: SystemRecorded::default(),
+                    keys: Vec::new(),
+                    pins: Vec::new(),
+                };
+                let has = registry.system(system).unwrap_or(&none);
+                let keys = has.keys.iter().filter(|key| match what {
+                    Revoke::All => true,
+                    Revoke::Key(number) => key.key_id == number,
+                    Revoke::Pin(_) => false,
+                });
+                let pins = has.pins.iter().filter(|pin| match what {
+                    Revoke::All => true,
+                    Revoke::Key(_) => false,
+                    Revoke::Pin(hash) => pin.spki_sha256 == hash[..],
+                });
+                let mut revoked = Revoked::default();
+                let mut facts = Vec::new();
+                for key in keys {
+                    revoked.keys += 1;
+                    facts.push(Fact::SystemKeyRevoked(Box::new(SystemKeyRevoked {
+                        system: id.to_string(),
+                        key_id: key.key_id,
+                        at_ms: now.0,
+                        actor: Some(by.clone()),
+                    })));
+                }
+                for pin in pins {
+                    revoked.pins += 1;
+                    facts.push(Fact::SystemPinRevoked(Box::new(SystemPinRevoked {
+                        system: id.to_string(),
+                        spki_sha256: pin.spki_sha256.clone(),
+                        at_ms: now.0,
+                        actor: Some(by.clone()),
+                    })));
+                }
+                if facts.is_empty() && what != Revoke::All {
+                    return Err(Refusal::new(Name::NotFound).at(
+                        "key",
+                        format!("Hệ thống {id} không có khóa hay chứng thư này."),
+                        format!("The system {id} has no such key or certificate."),
+                    ));
+                }
+                revoked.streams_cut = self.inner.relay.streams(&id);
+                Ok((facts, revoked))
+            })
+            .await
+    }
+}
+
+fn key_added(
+    id: &SystemId,
+    number: u32,
+    sealed: &[u8],
+    by: &ledger::event::Actor,
+    now: Ms,
+) -> Fact {
+    Fact::SystemKeyAdded(Box::new(SystemKeyAdded {
+        system: id.to_string(),
+        key_id: number,
+        sealed: Bytes::copy_from_slice(sealed),
+        at_ms: now.0,
+        actor: Some(by.clone()),
+        not_after_ms: None,
+    }))
+}
+
+fn known_system(registry: &Registry, system: &str) -> Result<SystemId, Refusal> {
+    let known = registry
+        .system(system)
+        .and_then(|system| system.facts.system.parse().ok());
+    known.ok_or_else(|| {
+        Refusal::new(Name::NotFound).at(
+            "id",
+            format!("Không có hệ thống {system:?}."),
+            format!("There is no system {system:?}."),
+        )
+    })
+}
+
+/// The agencies a new system is to serve. One that another system serves is refused, unless
+/// that one has neither key nor pin left: then it is taken over.
+fn served(
+    registry: &Registry,
+    id: &SystemId,
+    wanted: &[String],
+    by: &ledger::event::Actor,
+    now: Ms,
+) -> Result<(Vec<AgencyId>, Vec<Fact>), Refusal> {
+    let mut agencies = Vec::new();
+    let mut left: BTreeMap<SystemId, SystemRecorded> = BTreeMap::new();
+    for code in wanted {
+        let agency = registry.resolve(code).ok_or_else(|| {
+            Refusal::new(Name::UnknownReceiver).at(
+                "agency",
+                format!("Mã cơ quan {code:?} không có trong danh mục; nhập danh mục trước (axis registry import)."),
+                format!("The code {code:?} is not registered; import the registry first (axis registry import)."),
+            )
+        })?;
+        if agencies.contains(&agency) {
+            continue;
+        }
+        for other in registry.systems_of(agency) {
+            let Some(system) = registry.system(other.as_str()) else {
+                continue;
+            };
+            if !system.keys.is_empty() || !system.pins.is_empty() {
+                return Err(Refusal::new(Name::AlreadyExists).at(
+                    "agency",
+                    format!("Cơ quan {code} đang do hệ thống {other} phục vụ; thu hồi hệ thống đó trước (axis system revoke {other})."),
+                    format!("The agency {code} is served by the system {other}; revoke that first (axis system revoke {other}), then {id} can take it over."),
+                ));
+            }
+            let facts = left
+                .entry(other.clone())
+                .or_insert_with(|| system.facts.clone());
+            facts.agencies.retain(|served| *served != agency.0);
+            facts.at_ms = now.0;
+            facts.actor = Some(by.clone());
+        }
+        agencies.push(agency);
+    }
+    let facts = left
+        .into_values()
+        .map(|facts| Fact::SystemRecorded(Box::new(facts)))
+        .collect();
+    Ok((agencies, facts))
+}
+
+fn system_record(registry: &Registry, system: &System) -> Option<SystemRecord> {
+    let facts = &system.facts;
+    let code = |id: &u32| {
+        registry
+            .agency(AgencyId(*id))
+            .map(|agency| agency.code.clone())
+    };
+    Some(SystemRecord {
+        id: facts.system.parse().ok()?,
+        name: facts.name.clone(),
+        agencies: facts.agencies.iter().filter_map(code).collect(),
+        attachment: if facts.attachment() == Attachment::Amqp {
+            "amqp"
+        } else {
+            "direct"
+        },
+        suspended: facts.suspended,
+        keys: system
+            .keys
+            .iter()
+            .map(|key| (key.key_id, Ms(key.at_ms), actor(key.actor.as_ref())))
+            .collect(),
+        pins: system
+            .pins
+            .iter()
+            .map(|pin| {
+                let hash = crate::delivery::sha256_of(&pin.spki_sha256);
+                (
+                    hash,
+                    pin.subject.clone(),
+                    Ms(pin.at_ms),
+                    actor(pin.actor.as_ref()),
+                )
+            })
+            .collect(),
+        changed_at: Ms(facts.at_ms),
+        changed_by: actor(facts.actor.as_ref()),
+    })
+}

@@ -1,0 +1,11 @@
+//! The rules of the exchange, on a real ledger in a temporary folder.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests
+
+mod duplicates;
+mod ground;
+mod main_job;
+mod recall;
+mod receivers;
+mod redelivery;
+mod statuses;
+mod systems;
