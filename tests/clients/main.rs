@@ -73,10 +73,16 @@ fn follow(language: &Language) -> Result<()> {
         let _ = desk.axis()?.operate(["verify", "--anchor", anchor])?.ok()?;
         bytes.push(package);
     }
-    ensure!(bytes[1].len() > 4 << 20, "the large one fits into one message");
+    ensure!(
+        bytes[1].len() > 4 << 20,
+        "the large one fits into one message"
+    );
     let mut expected: Vec<_> = bytes[..2].iter().map(|package| hex(package)).collect();
     expected.sort();
-    ensure!(received(&desk.dir.join("work/inbox"))? == expected, "other bytes came than went");
+    ensure!(
+        received(&desk.dir.join("work/inbox"))? == expected,
+        "other bytes came than went"
+    );
     ensure!(received(&desk.dir.join("work/statuses"))?.len() == 3);
 
     desk.start(&["--config", "../strict.toml"])?;
@@ -101,7 +107,8 @@ struct Desk {
 impl Desk {
     fn lay(language: &Language) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let desk = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("clients-{}", language.name));
+        let desk =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("clients-{}", language.name));
         let examples = desk.join("docs/examples");
         let dir = examples.join(language.name);
         fs::create_dir_all(&dir)?;
@@ -237,7 +244,11 @@ fn received(folder: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        ensure!(path.extension() == Some(OsStr::new("edxml")), "{}", path.display());
+        ensure!(
+            path.extension() == Some(OsStr::new("edxml")),
+            "{}",
+            path.display()
+        );
         found.push(hex(&fs::read(path)?));
     }
     found.sort();
@@ -277,7 +288,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's own file, not a durable one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's own file, not a durable one"
+)]
 fn put(path: &Path, text: &str) -> Result<()> {
     Ok(fs::write(path, text)?)
 }
@@ -286,7 +300,10 @@ fn put(path: &Path, text: &str) -> Result<()> {
 fn a_page_is_read_block_by_block() {
     let page = "# T\n```sh\na\nb\n```\ntext\n\n```sh axis\nserve\n```\n```text\nx\n```\n";
     let blocks: Vec<_> = blocks(page).map(|block| (block.kind, block.text)).collect();
-    assert_eq!(blocks, [("sh", "a\nb"), ("sh axis", "serve"), ("text", "x")]);
+    assert_eq!(
+        blocks,
+        [("sh", "a\nb"), ("sh axis", "serve"), ("text", "x")]
+    );
 }
 
 #[test]
