@@ -6,6 +6,7 @@
 )]
 
 mod asking;
+mod errors_page;
 mod golden;
 mod house;
 mod pushing;
