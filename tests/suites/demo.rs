@@ -1,8 +1,13 @@
 //! The demo tells what really happened.
 
-use anyhow::Result;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
 use serde_json::Value;
-use testkit::Cli;
+use testkit::{Cli, Process, Signal, axis_binary};
+
+use crate::house::SOON;
 
 fn texts(value: &Value) -> Vec<&str> {
     value
@@ -100,5 +105,24 @@ fn the_demo_is_a_story_that_a_person_can_read() -> Result<()> {
         "no colour where nobody sees it"
     );
     assert_eq!(finished.stderr, "");
+    Ok(())
+}
+
+#[test]
+fn the_demo_stays_for_a_person_to_try_and_ends_with_ctrl_c() -> Result<()> {
+    let mut command = Command::new(axis_binary()?);
+    command.arg("demo");
+    let mut demo = Process::start(&mut command, None)?;
+    let line = demo.stdout().wait_for("what to type", SOON, |text| {
+        let line = text
+            .lines()
+            .find(|line| line.contains("axis queues --data"))?;
+        text.contains("Ctrl-C").then(|| line.trim().to_owned())
+    })?;
+    let args: Vec<_> = line.split_whitespace().skip(1).collect();
+    let _ = Cli::new().run(&args)?.ok()?;
+    demo.signal(Signal::INT)?;
+    assert_eq!(demo.wait(SOON)?.context("it goes on")?.code(), Some(0));
+    assert!(!Path::new(args[2]).exists(), "the folder is gone");
     Ok(())
 }

@@ -279,7 +279,8 @@ fn save(path: &Path, key: &str) -> Result<(), Failure> {
         });
     written.map_err(|error| {
         Failure::refused(format!(
-            "cannot write the key to {}: {error}. The system is added and its key is lost: revoke it and make another (axis system revoke, axis system key)",
+            "cannot write the key to {}: {error}. It exists all the same and nobody has it: revoke it and make another \
+             (axis system list, axis system revoke ID --key N, axis system key ID)",
             path.display()
         ))
     })
