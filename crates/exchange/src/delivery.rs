@@ -1,6 +1,6 @@
 //! Receiving: what is offered, its content, and how it is settled.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use journal::{PayloadReader, ReadError};
@@ -35,6 +35,9 @@ pub struct Offer {
 #[derive(Debug)]
 pub struct Content {
     source: Source,
+    /// Of a leased delivery: what is put aside when its content turns out damaged, so that it
+    /// does not hold up the others.
+    leased: Option<(Weak<Inner>, DeliveryId)>,
 }
 
 #[derive(Debug)]
@@ -73,7 +76,16 @@ impl Content {
                         Ok(Some(bytes))
                     }
                     Ok(None) => Ok(None),
-                    Err(error) => Err(refused_query(&error.into())),
+                    Err(error) => {
+                        let refusal = refused_query(&error.into());
+                        if refusal.name == Name::ContentDamaged
+                            && let Some((inner, delivery)) = &self.leased
+                            && let Some(inner) = inner.upgrade()
+                        {
+                            inner.leases.put_aside(delivery, inner.lease_end());
+                        }
+                        Err(refusal)
+                    }
                 }
             }
         }
@@ -91,7 +103,10 @@ fn content(bytes: PackageBytes) -> Result<Content, ReadError> {
         }
         PackageBytes::Payload(reader) => Source::Stream(Box::new(reader)),
     };
-    Ok(Content { source })
+    Ok(Content {
+        source,
+        leased: None,
+    })
 }
 
 impl Exchange {
@@ -321,7 +336,7 @@ impl Inner {
 
     /// Makes an offer of a leased delivery; `None` if it may no longer be served.
     pub(crate) async fn prepare(
-        &self,
+        self: &Arc<Self>,
         peer: &Peer,
         place: Place,
         delivery: OpenDelivery,
@@ -336,7 +351,8 @@ impl Inner {
         // After a restart the count of offers is gone; the state tells that there was one.
         let before = before + u32::from(row.state() == DeliveryState::Fetched);
         match self.serve(row, id, peer.actor(), via).await {
-            Ok((row, package, content)) => {
+            Ok((row, package, mut content)) => {
+                content.leased = Some((Arc::downgrade(self), id));
                 self.fetched_now(AgencyId(row.receiver), self.now());
                 let header = self.header(id, &row, &package, before, until);
                 Ok(Some(Offer { header, content }))

@@ -18,6 +18,8 @@ use crate::types::{
 
 /// Packages looked at for one page before the page ends early.
 const LOOKED_AT: usize = 10_000;
+/// Deliveries on one page before the page ends early: pages stay under gRPC's 4 MiB.
+const DELIVERIES: usize = 5_000;
 
 impl Exchange {
     /// Packages, the newest first.
@@ -52,6 +54,7 @@ impl Exchange {
                 let mut items = Vec::new();
                 let mut at = cursor;
                 let mut looked_at = 0;
+                let mut deliveries = 0;
                 loop {
                     let rows = query.newest(&by, &at, size)?;
                     let last = rows.len() < size;
@@ -71,9 +74,12 @@ impl Exchange {
                             });
                         }
                         if wanted(&package) {
-                            items.push(summary(query, &registry, &package));
+                            let item = summary(query, &registry, &package);
+                            deliveries += item.deliveries.len();
+                            items.push(item);
                         }
-                        if items.len() == size || looked_at >= LOOKED_AT {
+                        if items.len() == size || looked_at >= LOOKED_AT || deliveries >= DELIVERIES
+                        {
                             return Ok(Page {
                                 items,
                                 next: URL_SAFE_NO_PAD.encode(&at),
@@ -416,15 +422,17 @@ fn told(
                     let label = edxml::StatusCode::new(code);
                     let (vi, en) =
                         label.map_or(("", ""), |label| (label.label_vi(), label.label_en()));
-                    let by = if status.made_by_axis {
-                        ("(do trục phát hành) ", "(issued by the axis) ")
+                    let (by, by_en) = if status.made_by_axis {
+                        (" (do trục phát hành)".to_owned(), " (issued by the axis)")
+                    } else if status.description.is_empty() {
+                        (String::new(), "")
                     } else {
-                        ("", "")
+                        (format!(": {}", status.description), "")
                     };
                     (
                         "status",
-                        format!("Trạng thái {code:02} – {vi} {}{}", by.0, status.description),
-                        format!("status {code:02} – {en} {}", by.1),
+                        format!("Trạng thái {code:02} – {vi}{by}"),
+                        format!("status {code:02} – {en}{by_en}"),
                     )
                 }
             };

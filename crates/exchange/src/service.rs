@@ -1,6 +1,7 @@
 //! The exchange as a whole: opening, closing, who calls, and what its parts share.
 
 use std::collections::HashMap;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -172,7 +173,11 @@ impl Exchange {
                 path: options.data.clone(),
                 source,
             };
-            std::fs::create_dir_all(&options.data).map_err(folder)?;
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&options.data)
+                .map_err(folder)?;
             let mut ledger_options = ledger::Options::new(&options.data);
             ledger_options.node = options.node;
             ledger_options.clock = options.clock.clone();
