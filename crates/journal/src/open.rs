@@ -177,8 +177,6 @@ fn open(disk: Arc<dyn Disk>, root: &Path, options: Options, size: u32) -> Result
     let payloads = Payloads::new(Arc::clone(&disk), root, options.inline_limit);
     payloads.make_folders()?;
     disk.sync_folder(root).at(root)?;
-    // A process that was killed may have left names that are not durable.
-    disk.sync_folder(&folder).at(&folder)?;
 
     let layout = lay_out(disk.as_ref(), &folder, size)?;
     let removed = removed_in_sealed(disk.as_ref(), &folder, &layout.sealed)?;
@@ -363,6 +361,7 @@ fn check_stopped(layout: &Layout, tail: &Tail) -> Result<(), Damage> {
     Err(layout.active.damage(tail.end, Reason::NotAsStopped))
 }
 
+/// Also makes durable the names that a killed process may have left unsynced.
 fn mark_running(disk: &dyn Disk, folder: &Path) -> Result<(), Trouble> {
     let running = folder.join(RUNNING);
     if disk.len(&running).at(&running)?.is_none() {

@@ -75,12 +75,16 @@ impl Payloads {
         self.home(sha256).join(hex(sha256))
     }
 
+    /// Makes the folders.
+    ///
+    /// Names in them need no sync here: one of a payload is synced when it is kept, and the
+    /// temporary folder is made again if it is lost.
     pub(crate) fn make_folders(&self) -> Result<(), Trouble> {
         let temporary = self.temporary();
         for folder in [&*self.folder, &temporary] {
             self.disk.make_folder(folder).at(folder)?;
         }
-        self.disk.sync_folder(&self.folder).at(&self.folder)
+        Ok(())
     }
 
     /// Removes what was begun and never kept.

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use journal::disk::Disk;
 use journal::disk::sim::{Replay, SimDisk, Step};
-use journal::{AppendError, Journal, Kind, durable, verify};
+use journal::{AppendError, Entry, Journal, Kind, durable, verify};
 
-use crate::world::{Dice, Expectation, Expected, chain_of, compare, keep, open, root};
+use crate::world::{
+    Dice, Expectation, Expected, chain_of, compare, keep, open, removed_is_gone, root,
+};
 
 const NOTE: &str = "/data/note";
 
@@ -340,6 +342,7 @@ fn look(disk: &SimDisk, expected: &Expectation, deep: bool, dice: &mut Dice) -> 
             .take(count)
             .cloned(),
     );
+    removed_is_gone(disk, &journal.reader(), &now.sure)?;
 
     // What was found is built upon: it must be as sure as what comes behind it.
     let mut batch = vec![Rc::new(Expected {
@@ -408,4 +411,78 @@ fn the_checker_finds_what_a_lying_disk_loses() {
     let found = run.check(6).unwrap_err();
     let losses = ["are lost", "lacks records", "there is no payload file"];
     assert!(losses.iter().any(|loss| found.contains(loss)), "{found}");
+}
+
+#[test]
+fn a_footer_whose_sync_failed_is_written_again() {
+    let disk = SimDisk::new();
+    let mut journal = open(&disk).unwrap().journal;
+    let expected = Rc::new(Expected {
+        kind: Kind::Data,
+        body: vec![1; 1000],
+        payload: None,
+        in_file: false,
+    });
+    let entry = Entry {
+        uses_reserve: true,
+        ..expected.entry()
+    };
+    let mut now = Expectation::default();
+    // Makes the next segment too, so that sealing this one is the next thing to be synced.
+    journal.append(&[expected.entry()]).unwrap();
+    now.sure.push(Rc::clone(&expected));
+    while 64 + (now.sure.len() as u64 + 1) * entry.stored_len() + 144 + 128 <= 8192 {
+        journal.append(std::slice::from_ref(&entry)).unwrap();
+        now.sure.push(Rc::clone(&expected));
+    }
+    disk.fail_sync(0, std::io::ErrorKind::Other);
+    let failed = journal.append(std::slice::from_ref(&entry)).unwrap_err();
+    assert!(matches!(failed, AppendError::Failed { .. }), "{failed}");
+    drop(journal);
+    // The footer reads well, and is nowhere but in memory.
+    let mut journal = open(&disk).unwrap().journal;
+    let written = journal.append(std::slice::from_ref(&entry)).unwrap();
+    assert_eq!(written[0].location.segment, 2);
+    now.sure.push(expected);
+    drop(journal);
+    let opened = open(&disk.now().crash(&[])).unwrap();
+    compare(&opened.journal.reader(), &now).unwrap();
+}
+
+#[test]
+fn a_removal_that_was_cut_short_is_finished_by_the_next_open() {
+    for in_file in [false, true] {
+        let disk = SimDisk::new();
+        let mut journal = open(&disk).unwrap().journal;
+        let data = Expected {
+            kind: Kind::Data,
+            body: b"stays".to_vec(),
+            payload: Some(b"leaves".repeat(30)),
+            in_file,
+        };
+        keep(&journal, data.payload.as_deref().unwrap()).unwrap();
+        journal.append(&[data.entry()]).unwrap();
+        let removal = Expected {
+            kind: Kind::Removal { removes: 1 },
+            body: b"why".to_vec(),
+            payload: None,
+            in_file: false,
+        };
+        // The record is durable; what it asks for is not.
+        disk.fail_sync(1, std::io::ErrorKind::Other);
+        journal.append(&[removal.entry()]).unwrap();
+        assert!(journal.is_read_only());
+        let now = Expectation {
+            sure: vec![Rc::new(data), Rc::new(removal)],
+            ..Expectation::default()
+        };
+        let cut = disk.now().crash(&[]);
+        removed_is_gone(&cut, &journal.reader(), &now.sure).unwrap_err();
+        let opened = open(&cut).unwrap();
+        compare(&opened.journal.reader(), &now).unwrap();
+        removed_is_gone(&cut, &opened.journal.reader(), &now.sure).unwrap();
+        // And durably so.
+        let again = cut.now().crash(&[]);
+        removed_is_gone(&again, &opened.journal.reader(), &now.sure).unwrap();
+    }
 }

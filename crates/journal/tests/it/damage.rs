@@ -11,7 +11,10 @@ use journal::disk::sim::SimDisk;
 use journal::disk::{Access, Disk};
 use journal::{Anchor, Journal, Kind, OpenError, Options, Reason, ScanStart, VerifyError, verify};
 
-use crate::world::{Dice, Expectation, Expected, compare, keep, options, read_payload, root, text};
+use crate::world::{
+    Dice, Expectation, Expected, compare, copy, keep, options, payload_path, read_payload, root,
+    text,
+};
 
 /// A small journal: sealed segments, one in use with several batches, one unused.
 struct Small {
@@ -95,13 +98,6 @@ fn set(disk: &SimDisk, path: &Path, offset: usize, byte: u8) {
     let file = disk.open(path, Access::Write).unwrap();
     file.write_at(&mut [IoSlice::new(&[byte])], offset as u64)
         .unwrap();
-}
-
-/// The same files on another disk.
-fn copy(disk: &SimDisk) -> SimDisk {
-    let now = disk.now();
-    let newest: Vec<_> = now.choices().iter().map(|c| c - 1).collect();
-    now.crash(&newest)
 }
 
 /// Every byte that was written, and some of those that were not.
@@ -279,11 +275,7 @@ fn a_damaged_payload_file_is_named_and_its_last_chunk_kept_back() {
         .find(|(_, expected)| expected.in_file)
         .unwrap();
     let bytes = expected.payload.as_ref().unwrap();
-    let name: String = crate::world::sha256(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let path = root().join("payloads").join(&name[..2]).join(&name);
+    let path = payload_path(bytes);
     let expect = |reason: &Reason| match verify(Arc::new(disk.clone()), root(), &[]) {
         Err(VerifyError::Damaged { found, .. }) => assert_eq!(found[0].reason, *reason),
         other => panic!("{other:?}"),

@@ -10,7 +10,9 @@ use journal::disk::Disk;
 use journal::disk::sim::SimDisk;
 use journal::{AppendError, Entry, Journal, Kind, Options, Payload, ScanStart, Space, verify};
 
-use crate::world::{Expectation, Expected, compare, keep, open, options, root, sha256};
+use crate::world::{
+    Expectation, Expected, compare, keep, open, options, payload_path, root, sha256,
+};
 
 fn expected(body: &str) -> Expected {
     let body = body.as_bytes().repeat(20);
@@ -282,11 +284,7 @@ fn a_file_stays_until_the_last_record_that_names_it_lost_its_payload() {
     keep(&journal, b"the same bytes").unwrap();
     keep(&journal, b"the same bytes").unwrap();
     journal.append(&[file.entry(), file.entry()]).unwrap();
-    let name: String = sha256(b"the same bytes")
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let path = root().join("payloads").join(&name[..2]).join(&name);
+    let path = payload_path(b"the same bytes");
     let removal = |removes| Entry {
         removes: Some(removes),
         ..entry("why", true)

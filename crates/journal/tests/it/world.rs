@@ -214,3 +214,57 @@ pub(crate) fn keep(journal: &Journal, bytes: &[u8]) -> std::io::Result<()> {
 pub(crate) fn text(what: impl Debug) -> String {
     format!("{what:?}")
 }
+
+/// Where a payload file is, and its bytes if it is there.
+pub(crate) fn payload_path(bytes: &[u8]) -> std::path::PathBuf {
+    let name: String = sha256(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    root().join("payloads").join(&name[..2]).join(&name)
+}
+
+/// Whether what records removed is truly gone from the disk, not only from what readers give.
+pub(crate) fn removed_is_gone(
+    disk: &SimDisk,
+    reader: &Reader,
+    expected: &[Rc<Expected>],
+) -> Result<(), String> {
+    for (record, expected) in reader.scan(ScanStart::Beginning).zip(expected) {
+        let record = record.map_err(|e| e.to_string())?;
+        let Some(bytes) = expected.payload.as_ref().filter(|bytes| !bytes.is_empty()) else {
+            continue;
+        };
+        if !reader.is_removed(record.position) {
+            continue;
+        }
+        let left = if expected.in_file {
+            disk.len(&payload_path(bytes))
+                .map_err(|e| e.to_string())?
+                .is_some()
+        } else {
+            let path = root().join(format!("journal/{:010}.seg", record.location.segment));
+            let file = disk
+                .open(&path, journal::disk::Access::Read)
+                .map_err(|e| e.to_string())?;
+            let mut found = vec![0; bytes.len()];
+            let start = u64::from(record.location.offset) + 144 + record.body.len() as u64;
+            file.read_at(&mut found, start).map_err(|e| e.to_string())?;
+            found.iter().any(|byte| *byte != 0)
+        };
+        if left {
+            return Err(format!(
+                "the removed payload of record {} is still there",
+                record.position
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The same files on another disk, all of them durable.
+pub(crate) fn copy(disk: &SimDisk) -> SimDisk {
+    let now = disk.now();
+    let newest: Vec<_> = now.choices().iter().map(|c| c - 1).collect();
+    now.crash(&newest)
+}
