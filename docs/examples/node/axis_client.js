@@ -385,7 +385,7 @@ async function outcome(handle, { header, path }) {
     return { delivery_id, round, outcome: 'OUTCOME_ACKNOWLEDGED' }
   } catch (error) {
     if (!(error instanceof CannotRead)) throw error
-    return { delivery_id, round, outcome: 'OUTCOME_FAILED', reason: error.message }
+    return { delivery_id, round, outcome: 'OUTCOME_FAILED', reason: error.message || 'cannot be read' }
   }
 }
 

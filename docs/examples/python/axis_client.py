@@ -389,7 +389,7 @@ def _outcome(handle, header, path):
     try:
         handle(header, path)
     except CannotRead as reason:
-        request.outcome, request.reason = messages.OUTCOME_FAILED, str(reason)
+        request.outcome, request.reason = messages.OUTCOME_FAILED, str(reason) or "cannot be read"
     return request
 
 
