@@ -65,6 +65,31 @@ pub(crate) const STRACE: Tool = Tool {
     source: Source::Apt(&["strace"]),
 };
 
+/// For the example client in Python.
+pub(crate) const PYTHON: Tool = Tool {
+    name: "python3 with venv",
+    probe: &["python3", "-c", "import ensurepip, venv"],
+    source: Source::Apt(&["python3", "python3-venv"]),
+};
+
+/// For the example client in Node.js.
+pub(crate) const NODE: Tool = Tool {
+    name: "node 18 or later",
+    probe: &[
+        "node",
+        "-e",
+        "process.exit(process.versions.node.split('.')[0] < 18 ? 1 : 0)",
+    ],
+    source: Source::Apt(&["nodejs"]),
+};
+
+/// Comes with Node.js or on its own, as it was packed.
+pub(crate) const NPM: Tool = Tool {
+    name: "npm",
+    probe: &["npm", "--version"],
+    source: Source::Apt(&["npm"]),
+};
+
 /// Makes every tool available or says what to type.
 pub(crate) fn ensure(tools: &[&Tool]) -> Result<()> {
     let mut missing: Vec<&Tool> = Vec::new();

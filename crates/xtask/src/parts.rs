@@ -44,6 +44,8 @@ const PARTS: &[Part] = &[
     RUSTDOC,
     Part { name: "build", what: "everything compiles, tests included", needs: &[], run: build },
     Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE], run: tests },
+    Part { name: "examples-python", what: "the page of the Python client works as typed", needs: &[&need::PYTHON], run: || example("python") },
+    Part { name: "examples-node", what: "the page of the Node.js client works as typed", needs: &[&need::NODE, &need::NPM], run: || example("node") },
     Part { name: "doctests", what: "every example in the documentation runs", needs: &[], run: doctests },
 ];
 
@@ -82,9 +84,7 @@ fn build() -> Outcome {
 
 fn tests() -> Outcome {
     if output("cargo", &["nextest", "--version"]).is_ok() {
-        whole(&["nextest", "run"], &["--profile", "ci"])
-            .counted(Runner::Nextest)
-            .run()
+        nextest(&["-E", "not test(page_works_as_typed)"])
     } else {
         // Plain `cargo test` knows no test groups: tests that start daemons would all run at once.
         whole(
@@ -96,11 +96,32 @@ fn tests() -> Outcome {
                 "--tests",
                 "--",
                 "--test-threads=2",
+                "--skip=page_works_as_typed",
             ],
         )
         .counted(Runner::Libtest)
         .run()
     }
+}
+
+/// Follows the page of an example client. `tests/clients` holds these tests; they are parts of
+/// their own because they need another language's tools and its package registry.
+fn example(language: &str) -> Outcome {
+    let test = format!("the_{language}_page_works_as_typed");
+    if output("cargo", &["nextest", "--version"]).is_ok() {
+        nextest(&["--test", "clients", &test])
+    } else {
+        whole(&["test"], &["--test", "clients", "--", &test])
+            .counted(Runner::Libtest)
+            .run()
+    }
+}
+
+/// Runs the chosen tests the way `.config/nextest.toml` says.
+fn nextest(choice: &[&str]) -> Outcome {
+    whole(&["nextest", "run", "--profile", "ci"], choice)
+        .counted(Runner::Nextest)
+        .run()
 }
 
 fn doctests() -> Outcome {
@@ -118,7 +139,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 pub(crate) fn run_table(table: &[Part], args: &Args) -> Result<bool> {
     if args.list {
         for part in table {
-            println!("{:<10} {}", part.name, part.what);
+            println!("{:<15} {}", part.name, part.what);
         }
         return Ok(true);
     }
@@ -173,13 +194,13 @@ fn run_all(parts: &[&Part]) -> Result<bool> {
     }
     println!("\n== what each part took");
     for (name, time, said) in &took {
-        println!("{name:<10} {:>12}  {said}", human(*time));
+        println!("{name:<15} {:>12}  {said}", human(*time));
     }
     for part in parts.iter().skip(took.len()) {
-        println!("{:<10} {:>12}  not run", part.name, "-");
+        println!("{:<15} {:>12}  not run", part.name, "-");
     }
     println!(
-        "{:<10} {:>12}",
+        "{:<15} {:>12}",
         "total",
         human(took.iter().map(|(_, time, _)| *time).sum())
     );
