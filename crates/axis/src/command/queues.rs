@@ -2,7 +2,7 @@
 
 use api::v1;
 
-use crate::door::EitherArgs;
+use crate::door::{OperatorArgs, Patience};
 use crate::failure::Failure;
 use crate::{output, shape, story};
 
@@ -15,7 +15,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    operator: OperatorArgs,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 /// Runs `axis queues`.
@@ -23,7 +25,7 @@ pub(crate) struct Args {
 /// # Errors
 /// A refusal, or no axis there.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let client = args.operator.connect(args.patience).await?;
     let queues = client
         .queues(v1::QueuesRequest {
             agency: args.agency,
