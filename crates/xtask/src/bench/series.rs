@@ -1,0 +1,212 @@
+//! One run: sizes in turn, at each of them the contenders in alternation.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use api::client::{Client, Options};
+use serde::Serialize;
+use testkit::Proc;
+use tokio::runtime::Runtime;
+
+use super::Args;
+use super::echo::Echo;
+use super::figures::{self, Figures, Tally};
+use super::ground::{Ground, SENDER};
+use super::load::{self, Load};
+use super::package::Packages;
+use super::surroundings::{Disk, Surroundings};
+
+/// A size of packages and how many are in flight.
+struct Size {
+    /// As it is shown; without the space as it is asked for.
+    name: &'static str,
+    bytes: usize,
+    in_flight: usize,
+    /// Seconds of a round.
+    seconds: f64,
+    /// Pushed in chunks, each over a stream of its own; the daemon's memory has a bound then.
+    chunked: bool,
+}
+
+const fn size(name: &'static str, bytes: usize, in_flight: usize, seconds: f64) -> Size {
+    Size {
+        name,
+        bytes,
+        in_flight,
+        seconds,
+        chunked: bytes > api::PUSH_MAX,
+    }
+}
+
+const SIZES: [Size; 4] = [
+    size("8 KiB", 8 << 10, 64, 2.0),
+    size("64 KiB", 64 << 10, 64, 2.0),
+    size("1 MiB", 1 << 20, 16, 1.5),
+    size("20 MiB", 20 << 20, 8, 2.0),
+];
+
+/// What `--json` writes.
+#[derive(Serialize)]
+struct Report {
+    surroundings: Surroundings,
+    rounds: u32,
+    fdatasync_us: f64,
+    figures: Vec<Figures>,
+}
+
+pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<bool> {
+    // The daemon must be that of these sources: built now, not inside a round.
+    let _ = testkit::axis_binary()?;
+    let place = args.disk.clone().unwrap_or_else(std::env::temp_dir);
+    let surroundings = Surroundings::look()?;
+    let rounds = if args.quick { 2 } else { args.rounds };
+    println!("{surroundings}");
+    println!(
+        "rounds: {rounds} of each contender, in alternation; data under {}",
+        place.display()
+    );
+
+    let mut disk = Disk::under(&place)?;
+    let mut all = Vec::new();
+    for size in &SIZES {
+        let asked = size.name.replace(' ', "");
+        if args.sizes.is_empty() || args.sizes.contains(&asked) {
+            let figures = measure(runtime, args, size, rounds, &place, &mut disk)
+                .with_context(|| format!("at {}", size.name))?;
+            all.extend(figures);
+        }
+    }
+    println!("\n{}", figures::table(&all));
+    println!(
+        "fdatasync of 64 KiB on this disk: {:.0} µs (median, taken between the rounds)",
+        disk.sync_us()
+    );
+    let missed: Vec<_> = all.iter().flat_map(|figures| &figures.missed).collect();
+    for missed in &missed {
+        println!("missed: {missed}");
+    }
+    let good = missed.is_empty();
+    if let Some(path) = &args.json {
+        let report = Report {
+            surroundings,
+            rounds,
+            fdatasync_us: disk.sync_us(),
+            figures: all,
+        };
+        let file = std::fs::File::create(path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        serde_json::to_writer_pretty(file, &report)?;
+    }
+    // Short rounds show nothing about speed.
+    Ok(good || args.quick)
+}
+
+/// Whose turn it is.
+struct Contender {
+    name: &'static str,
+    proc: Proc,
+    packages: Packages,
+    sender: Client,
+    /// Who takes, and whether the axis answers with a 01; nobody takes from echo.
+    taker: Option<(Client, bool)>,
+    tally: Tally,
+}
+
+impl Contender {
+    async fn axis(
+        name: &'static str,
+        ground: &Ground,
+        answered: bool,
+        bytes: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            name,
+            proc: ground.proc(),
+            packages: Packages::new(SENDER, Ground::receiver(answered), bytes)?,
+            sender: ground.sender().await?,
+            taker: Some((ground.taker(answered).await?, answered)),
+            tally: Tally::default(),
+        })
+    }
+
+    async fn round(&mut self, size: &Size, lasting: Duration) -> Result<()> {
+        let load = Load {
+            packages: self.packages.clone(),
+            in_flight: size.in_flight,
+            chunked: size.chunked,
+            lasting,
+        };
+        let own = Proc::own();
+        if self.tally.rounds.is_empty() {
+            self.proc.reset_peak()?;
+            self.tally.idle_bytes = self.proc.resident_bytes()?;
+        }
+        let (server, driver) = (self.proc.cpu_us()?, own.cpu_us()?);
+        let round = match &self.taker {
+            None => load::answered(&load, &self.sender).await?,
+            Some((taker, statuses)) => {
+                load::delivered(&load, &self.sender, taker, *statuses).await?
+            }
+        };
+        self.tally.server_cpu_us += self.proc.cpu_us()?.saturating_sub(server);
+        self.tally.driver_cpu_us += own.cpu_us()?.saturating_sub(driver);
+        self.tally.peak_bytes = self.tally.peak_bytes.max(self.proc.peak_bytes()?);
+        self.tally.rounds.push(round);
+        Ok(())
+    }
+}
+
+fn measure(
+    runtime: &Runtime,
+    args: &Args,
+    size: &Size,
+    rounds: u32,
+    place: &Path,
+    disk: &mut Disk,
+) -> Result<Vec<Figures>> {
+    let echo = Echo::start()?;
+    let plain = Ground::lay(place, false)?;
+    let tls = args.tls.then(|| Ground::lay(place, true)).transpose()?;
+
+    let measured = runtime.block_on(async {
+        let mut contenders = vec![
+            Contender {
+                name: "echo",
+                proc: echo.proc(),
+                packages: Packages::new(SENDER, Ground::receiver(false), size.bytes)?,
+                sender: Client::connect(&Options::new(format!("http://{}", echo.at))).await?,
+                taker: None,
+                tally: Tally::default(),
+            },
+            Contender::axis("axis", &plain, false, size.bytes).await?,
+        ];
+        if !size.chunked {
+            contenders.push(Contender::axis("axis, 01 on", &plain, true, size.bytes).await?);
+        }
+        if let Some(tls) = &tls {
+            contenders.push(Contender::axis("axis, TLS", tls, false, size.bytes).await?);
+        }
+        let lasting = if args.quick { 0.5 } else { size.seconds };
+        for round in 0..rounds {
+            for contender in &mut contenders {
+                let _ = disk.try_it();
+                let name = contender.name;
+                contender
+                    .round(size, Duration::from_secs_f64(lasting))
+                    .await
+                    .with_context(|| format!("{name}, round {}", round + 1))?;
+            }
+            eprint!(".");
+        }
+        eprintln!(" {}", size.name);
+        anyhow::Ok(contenders)
+    })?;
+    let tallies = measured.iter();
+    let mut figures: Vec<_> = tallies
+        .map(|contender| contender.tally.figures(size.name, contender.name))
+        .collect();
+    let streams = size.chunked.then_some(size.in_flight as u64);
+    figures::compare(&mut figures, size.name == "8 KiB", streams);
+    Ok(figures)
+}
