@@ -523,3 +523,37 @@ fn a_recall_of_what_the_receiver_had_before_it_died_is_served() {
         );
     }
 }
+
+#[test]
+fn a_settle_in_one_batch_with_a_push_that_finds_the_disk_full_is_not_refused() {
+    let mut desk = Desk::new();
+    for base in (0..4_000).step_by(100) {
+        desk.one(push(base, 0)).unwrap();
+    }
+    desk.disk.set_full(true);
+    let text = "x".repeat(4_000);
+    let mut refused = 0;
+    for base in (0..4_000).step_by(100) {
+        let more = |n: u32| {
+            let key = format!("more {base} {n}");
+            put(document(
+                id(base + n),
+                SENDER,
+                &key,
+                &[TO],
+                &format!("{base} {n}|{text}"),
+            ))
+        };
+        // The settle of a push in the same batch rests on it.
+        let unfounded = put(change(delivery(id(base + 10), TO), Change::Acknowledged));
+        let batch = vec![more(10), settle(base, 50), unfounded, more(11)];
+        let said: Vec<_> = desk.run(batch).iter().map(said).collect();
+        assert_eq!(said[1], "Acknowledged round=1 changed=true");
+        let full = said[0] == "Full";
+        assert_eq!(said[3] == "Full", full);
+        assert_eq!(said[2] == "NotFound", full, "{said:?}");
+        refused += usize::from(full);
+    }
+    assert!(refused > 2, "{refused}");
+    assert!(!desk.sequencer.is_read_only());
+}
