@@ -372,3 +372,58 @@ fn a_payload_cannot_pose_as_a_later_batch() {
     // It is the salt that keeps it from that, and a sender cannot know the segment's.
     assert!(refused_with_salt_of(3));
 }
+
+#[test]
+fn an_edit_with_a_right_checksum_breaks_the_chain() {
+    for (segment, mends_chain) in [(1, false), (1, true), (3, false), (3, true)] {
+        let small = small();
+        let disk = &small.disk;
+        let path = path(segment);
+        let mut bytes = content(disk, &path);
+        // The first record of the segment: its body changed, its checksum made to fit, and by a
+        // careful hand its chain too, which the next record then does not follow from.
+        bytes[64 + 144] ^= 1;
+        let record = |bytes: &[u8]| (bytes[64..64 + 108].to_vec(), bytes[208..228].to_vec());
+        let (fields, body) = record(&bytes);
+        if mends_chain {
+            let before = [0; 32];
+            let previous = if segment == 1 {
+                &before[..]
+            } else {
+                let last = small.anchors.iter().rev();
+                let first = u64::from_le_bytes(bytes[80..88].try_into().unwrap());
+                &last
+                    .into_iter()
+                    .find(|a| a.position + 1 == first)
+                    .unwrap()
+                    .chain[..]
+            };
+            let chain = crate::world::sha256(&[previous, &fields, &body].concat());
+            bytes[64 + 112..64 + 144].copy_from_slice(&chain);
+        }
+        let crc = crc32c::crc32c(&[&fields, &bytes[64 + 112..64 + 144], &body].concat());
+        bytes[64 + 108..64 + 112].copy_from_slice(&crc.to_le_bytes());
+        for (at, byte) in bytes.iter().enumerate().take(256) {
+            set(disk, &path, at, *byte);
+        }
+        let said = verify(Arc::new(disk.clone()), root(), &[])
+            .map_err(text)
+            .unwrap_err();
+        assert!(
+            said.contains("Chain") && said.contains(&format!("segment: {segment}")),
+            "{said}"
+        );
+        let said = match open(disk) {
+            Err(e) => text(e),
+            Ok(opened) => {
+                let broken = opened
+                    .journal
+                    .reader()
+                    .scan(ScanStart::Beginning)
+                    .find_map(Result::err);
+                text(broken.unwrap())
+            }
+        };
+        assert!(said.contains("Chain"), "{said}");
+    }
+}
