@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_login_is_named_by_its_uid() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nlan:x:1001:1001::/home/lan:/bin/sh\nbroken\n";
+        let users = "root:x:0:0:root:/root:/bin/sh\nlan:x:1001:1001::/srv/lan:/bin/sh\nbroken\n";
         assert_eq!(name_of("1001", users), Some("lan"));
         assert_eq!(name_of("4294967295", users), None);
     }
