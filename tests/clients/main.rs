@@ -6,7 +6,7 @@
 //! own, after it has made sure that Python and Node are there.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -102,6 +102,8 @@ const STRICT: &str = "[limits]\nmax_pushes_per_second = 1\n";
 struct Desk {
     dir: PathBuf,
     axis: Option<Axis>,
+    /// One reader at a time: another run of the same test waits until this one has left.
+    _place: File,
 }
 
 impl Desk {
@@ -112,13 +114,19 @@ impl Desk {
         let examples = desk.join("docs/examples");
         let dir = examples.join(language.name);
         fs::create_dir_all(&dir)?;
+        let place = File::create(desk.join("lock"))?;
+        place.lock()?;
         empty(&dir, language.keeps)?;
         copy(&root.join("docs/examples"), &examples)?;
         copy(&root.join("docs/examples").join(language.name), &dir)?;
         fs::create_dir_all(desk.join("proto/axis/v1"))?;
         copy(&root.join("proto/axis/v1"), &desk.join("proto/axis/v1"))?;
         put(&examples.join("strict.toml"), STRICT)?;
-        Ok(Self { dir, axis: None })
+        Ok(Self {
+            dir,
+            axis: None,
+            _place: place,
+        })
     }
 
     /// Types the lines of a block; a line that fails ends it. Gives what came out.
