@@ -24,6 +24,10 @@ pub(crate) struct ListRow {
     code_2020: String,
     name: String,
     parent: String,
+    /// `active`, `suspended` or `closed`; empty keeps what is known.
+    state: String,
+    /// Codes of those that take over from a closed agency; empty keeps what is known.
+    successors: Vec<String>,
 }
 
 impl ListRow {
@@ -96,6 +100,12 @@ pub(crate) fn rows(csv: &[u8]) -> Result<Vec<ListRow>, Vec<ImportProblem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
+    // These two may be left out.
+    for name in ["state", "successors"] {
+        if let Some(at) = column(name) {
+            found.insert(name, at);
+        }
+    }
     let mut rows = Vec::new();
     for (number, record) in (2..).zip(reader.records()) {
         let record = match record {
@@ -123,6 +133,11 @@ pub(crate) fn rows(csv: &[u8]) -> Result<Vec<ListRow>, Vec<ImportProblem>> {
             code_2020: cell("code_2020"),
             name: cell("name"),
             parent: cell("parent"),
+            state: cell("state"),
+            successors: cell("successors")
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
         };
         if record.iter().all(str::is_empty) {
             continue;
@@ -225,15 +240,15 @@ pub(crate) fn plan(
             id
         }));
     }
+    let resolve = |code: &str| {
+        let in_list = in_list.get(&canonical_code(code)).map(|at| ids[*at]);
+        in_list.or_else(|| registry.resolve(code))
+    };
     let parent_of = |row: &ListRow| -> Result<Option<AgencyId>, ()> {
         if row.parent.is_empty() {
             return Ok(None);
         }
-        let in_list = in_list.get(&canonical_code(&row.parent)).map(|at| ids[*at]);
-        in_list
-            .or_else(|| registry.resolve(&row.parent))
-            .map(Some)
-            .ok_or(())
+        resolve(&row.parent).map(Some).ok_or(())
     };
     let mut parents: HashMap<AgencyId, AgencyId> = registry
         .agencies()
@@ -276,8 +291,36 @@ pub(crate) fn plan(
         }
         agency.name.clone_from(&row.name);
         agency.parent = parent.map(|parent| parent.0);
-        if agency.state() == AgencyState::Unspecified {
-            agency.state = AgencyState::Active.into();
+        match row.state.as_str() {
+            "active" => agency.state = AgencyState::Active.into(),
+            "suspended" => agency.state = AgencyState::Suspended.into(),
+            "closed" => agency.state = AgencyState::Closed.into(),
+            "" if agency.state() == AgencyState::Unspecified => {
+                agency.state = AgencyState::Active.into();
+            }
+            "" => {}
+            other => problems.push(problem(
+                row.number,
+                "state",
+                format!("Trạng thái {other:?} không có; ghi active, suspended hoặc closed."),
+                format!("There is no state {other:?}; write active, suspended or closed."),
+            )),
+        }
+        if !row.successors.is_empty() {
+            agency.successors.clear();
+        }
+        for code in &row.successors {
+            match resolve(code) {
+                Some(successor) => agency.successors.push(successor.0),
+                None => problems.push(problem(
+                    row.number,
+                    "successors",
+                    format!(
+                        "Mã cơ quan kế thừa {code:?} không có trong tệp cũng như trong danh mục."
+                    ),
+                    format!("The successor {code:?} is neither in the file nor registered."),
+                )),
+            }
         }
         if before == Some(&agency) {
             imported.unchanged += 1;
@@ -352,6 +395,34 @@ mod tests {
             &csv.replace("Sở Nội vụ", "Sở Nội vụ và Lao động"),
         );
         assert_eq!((imported.changed, imported.unchanged), (1, 1));
+    }
+
+    #[test]
+    fn an_agency_is_closed_with_its_successors_and_stays_so() {
+        let csv = "code,code_2020,name,parent,state,successors\nA1,,Một,,closed,A2 A3\nA2,,Hai,,,\nA3,,Ba,,suspended,\n";
+        let mut registry = Registry::default();
+        let (facts, imported) = planned(&registry, csv);
+        assert!(imported.problems.is_empty(), "{:?}", imported.problems);
+        facts.iter().for_each(|fact| registry.apply(fact));
+        let of = |registry: &Registry, code: &str| {
+            let id = registry.resolve(code).unwrap();
+            registry.agency(id).unwrap().clone()
+        };
+        let first = of(&registry, "A1");
+        assert_eq!(first.state(), AgencyState::Closed);
+        let successors = ["A2", "A3"].map(|code| of(&registry, code).agency);
+        assert_eq!(first.successors, successors);
+        assert_eq!(of(&registry, "A3").state(), AgencyState::Suspended);
+        // A list without these columns leaves them as they are.
+        let (facts, imported) = planned(&registry, "code,code_2020,name,parent\nA1,,Một,\n");
+        assert_eq!((facts.len(), imported.unchanged), (0, 1));
+        let (_, imported) = planned(&registry, &csv.replace("closed,A2 A3", "shut,A9"));
+        let told: Vec<_> = imported
+            .problems
+            .iter()
+            .map(|p| (p.row, p.column.as_str()))
+            .collect();
+        assert_eq!(told, [(2, "state"), (2, "successors")]);
     }
 
     #[test]
