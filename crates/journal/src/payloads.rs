@@ -97,14 +97,16 @@ impl Payloads {
         Ok(())
     }
 
-    /// Removes a payload file, if it is there, and makes that durable.
+    /// Removes a payload file and makes that durable. Also where the name is gone already the
+    /// folder is synced: whoever removed it may not have got that far.
     pub(crate) fn remove(&self, sha256: &Hash) -> Result<(), Trouble> {
         let path = self.path(sha256);
-        if !remove_if_there(self.disk.as_ref(), &path).at(&path)? {
-            return Ok(());
-        }
+        remove_if_there(self.disk.as_ref(), &path).at(&path)?;
         let home = self.home(sha256);
-        self.disk.sync_folder(&home).at(&home)
+        match self.disk.sync_folder(&home) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced.at(&home),
+        }
     }
 
     /// The SHA-256 that name the files that are there.

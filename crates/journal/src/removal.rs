@@ -74,7 +74,8 @@ pub(crate) fn take_away(shared: &Arc<Shared>, target: &Target) -> Result<(), Rea
         PayloadRef::File { sha256, .. } => {
             let path = shared.payloads.path(&sha256);
             let there = shared.disk.len(&path).at(&path)?.is_some();
-            if there && !named(shared)?.contains(&sha256) {
+            let stays = there && named(shared)?.contains(&sha256);
+            if !stays {
                 shared.payloads.remove(&sha256)?;
             }
         }
