@@ -23,6 +23,20 @@ impl Failure {
         Self::Refused(text.to_string())
     }
 
+    /// Refused because of an error, told with its causes: what the system said stands deepest.
+    pub(crate) fn caused_by(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let more = cause.to_string();
+            if !text.contains(&more) {
+                text += &format!(": {more}");
+            }
+            source = cause.source();
+        }
+        Self::Refused(text)
+    }
+
     /// Wrong use, in words that say what is right.
     pub(crate) fn usage(text: impl fmt::Display) -> Self {
         Self::Usage(text.to_string())

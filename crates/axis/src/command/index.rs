@@ -42,7 +42,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             data.display()
         )));
     }
-    ledger::remove_derived(data).map_err(Failure::refused)?;
+    ledger::remove_derived(data).map_err(|error| Failure::caused_by(&error))?;
     if json {
         output::json(&serde_json::json!({ "removed": true }))?;
     } else {

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         .await
         .map_err(refused_to_serve)?;
     let exchange = tokio::select! {
-        opened = Exchange::open(config.exchange_options(), progress()) => opened.map_err(Failure::refused)?,
+        opened = Exchange::open(config.exchange_options(), progress()) => opened.map_err(|error| Failure::caused_by(&error))?,
         signal = signals.next() => {
             tracing::info!(signal, "stopped while starting; nothing had been accepted");
             return Ok(());
@@ -171,6 +171,6 @@ fn refused_to_serve(error: ServeError) -> Failure {
         ServeError::Bind { .. } => Failure::refused(format!(
             "grpc.listen: {error}. Another program may use the port; port 0 picks a free one"
         )),
-        _ => Failure::refused(error),
+        error => Failure::caused_by(&error),
     }
 }

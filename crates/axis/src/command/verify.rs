@@ -192,7 +192,7 @@ async fn read(data: PathBuf, tokens: Vec<String>) -> Result<Verified, Failure> {
     let (report, found) = match task.await.map_err(Failure::refused)? {
         Ok(report) => (report, Vec::new()),
         Err(VerifyError::Damaged { found, report }) => (*report, found),
-        Err(error) => return Err(Failure::refused(chain(&error))),
+        Err(error) => return Err(Failure::caused_by(&error)),
     };
     Ok(Verified {
         sound: found.is_empty(),
@@ -213,17 +213,6 @@ async fn read(data: PathBuf, tokens: Vec<String>) -> Result<Verified, Failure> {
             })
             .collect(),
     })
-}
-
-/// An error with its sources.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }
 
 fn tell(verified: &Verified, data: &Path) -> Result<(), Failure> {
