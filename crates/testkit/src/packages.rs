@@ -79,9 +79,10 @@ impl Document {
     #[must_use]
     pub fn replacing(mut self, id: &str) -> Self {
         let organs = self.draft.document.to.iter();
-        let mut replacement = Replacement::default();
-        replacement.document_id = Some(id.to_owned());
-        replacement.organ_ids = organs.map(|organ| organ.id.clone()).collect();
+        let replacement = Replacement {
+            document_id: Some(id.to_owned()),
+            organ_ids: organs.map(|organ| organ.id.clone()).collect(),
+        };
         let business = &mut self.draft.document.business;
         business.kind = BusinessKind::Replace;
         business.reason = Some("Sửa lỗi".to_owned());
