@@ -6,6 +6,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use crate::detail::Detail;
+
 /// Characters needed for the first 16 decoded bytes: 24, less two that only pad.
 const MAGIC_CHARACTERS: usize = 24;
 const MAGIC_BYTES: usize = 16;
@@ -64,11 +66,11 @@ pub(crate) struct Outcome {
     pub(crate) magic: Vec<u8>,
     pub(crate) fault: Option<Fault>,
     /// Why it cannot be decoded.
-    pub(crate) broken: Option<String>,
+    pub(crate) broken: Option<Detail<'static>>,
     /// What foreign characters were skipped.
-    pub(crate) foreign: Option<String>,
+    pub(crate) foreign: Option<Detail<'static>>,
     /// What is wrong with the padding.
-    pub(crate) padding: Option<String>,
+    pub(crate) padding: Option<Detail<'static>>,
 }
 
 impl Scan {
@@ -179,26 +181,42 @@ impl Scan {
             self.fault.get_or_insert(Fault::Encoding);
         }
         let broken = if self.foreign > 0 && self.foreign * 8 > self.data + self.foreign {
-            Some(format!(
-                "{} of {} characters are foreign{}",
-                self.foreign,
-                self.data + self.foreign,
-                self.examples()
+            let (odd, all) = (self.foreign, self.data + self.foreign);
+            Some(Detail::words(
+                format!(
+                    "{odd} of {all} characters are foreign{}",
+                    self.examples("such as")
+                ),
+                format!("{odd} trên {all} ký tự lạ{}", self.examples("như")),
             ))
         } else if self.data_after_padding {
-            Some("data goes on after the padding".to_owned())
+            Some(Detail::words(
+                "data goes on after the padding",
+                "còn dữ liệu sau phần đệm",
+            ))
         } else if self.data % 4 == 1 {
-            Some(format!("cut off after {} characters", self.data))
+            Some(Detail::words(
+                format!("cut off after {} characters", self.data),
+                format!("bị cắt sau {} ký tự", self.data),
+            ))
         } else if self.data == 0 && self.padding > 0 {
-            Some("nothing but padding".to_owned())
+            Some(Detail::words("nothing but padding", "chỉ có phần đệm"))
         } else {
             None
         };
         let due = (4 - self.data % 4) % 4;
-        let padding = (broken.is_none() && self.padding != due)
-            .then(|| format!("{} = in place of {due}", self.padding));
-        let foreign = (broken.is_none() && self.foreign > 0)
-            .then(|| format!("{}{}", self.foreign, self.examples()));
+        let padding = (broken.is_none() && self.padding != due).then(|| {
+            Detail::words(
+                format!("{} = in place of {due}", self.padding),
+                format!("{} dấu = thay vì {due}", self.padding),
+            )
+        });
+        let foreign = (broken.is_none() && self.foreign > 0).then(|| {
+            Detail::words(
+                format!("{}{}", self.foreign, self.examples("such as")),
+                format!("{}{}", self.foreign, self.examples("như")),
+            )
+        });
         Outcome {
             encoded: self.data + self.padding,
             decoded: if broken.is_none() {
@@ -214,7 +232,7 @@ impl Scan {
         }
     }
 
-    fn examples(&self) -> String {
+    fn examples(&self, such_as: &str) -> String {
         if self.odd.is_empty() {
             return String::new();
         }
@@ -223,7 +241,7 @@ impl Scan {
             .iter()
             .map(|&byte| format!("{:?}", char::from(byte)))
             .collect();
-        format!(", such as {}", shown.join(" "))
+        format!(", {such_as} {}", shown.join(" "))
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::BufRead;
 
 use crate::code::BusinessKind;
 use crate::cursor::{Cursor, Place};
+use crate::detail::Detail;
 use crate::finding::FindingCode;
 use crate::header::{Header, status_code};
 use crate::package::{Attachment, Package, Reference, Status, bare_id};
@@ -332,7 +333,7 @@ fn tell_pairs<R: BufRead>(
             None => {}
             Some(index) => {
                 if let Some(difference) = difference(reference, &attachments[index].0) {
-                    c.tell_at(FindingCode::ManifestDiffers, place, &difference);
+                    c.tell_at(FindingCode::ManifestDiffers, place, difference);
                 }
             }
         }
@@ -353,7 +354,7 @@ fn tell_pairs<R: BufRead>(
 }
 
 /// What manifest and attachment say differently.
-fn difference(reference: &Reference, attachment: &Attachment) -> Option<String> {
+fn difference(reference: &Reference, attachment: &Attachment) -> Option<Detail<'static>> {
     let id = |id: &Option<String>| id.as_deref().map(|id| bare_id(id).to_owned());
     let fields = [
         (
@@ -375,9 +376,10 @@ fn difference(reference: &Reference, attachment: &Attachment) -> Option<String> 
     fields
         .into_iter()
         .find_map(|(field, here, there)| match (here, there) {
-            (Some(here), Some(there)) if here != there => {
-                Some(format!("{field} is \"{here}\" and \"{there}\""))
-            }
+            (Some(here), Some(there)) if here != there => Some(Detail::words(
+                format!("{field} is \"{here}\" and \"{there}\""),
+                format!("{field} là \"{here}\" và \"{there}\""),
+            )),
             _ => None,
         })
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::base64::{Fault, Outcome, Scan};
 use crate::cursor::{Cursor, Token};
+use crate::detail::Detail;
 use crate::finding::{FindingCode, Position};
 use crate::text::name_of;
 
@@ -15,6 +16,10 @@ pub(crate) struct Content {
     pub(crate) outcome: Outcome,
     /// Where the first foreign character stands.
     pub(crate) foreign_at: Option<Position>,
+}
+
+fn inside_attachment() -> Detail<'static> {
+    Detail::words("inside an attachment", "bên trong tệp đính kèm")
 }
 
 const CDATA: &[u8] = b"<![CDATA[";
@@ -77,7 +82,7 @@ impl<R: BufRead> Cursor<'_, R> {
         }
         let outcome = scan.finish();
         if let (Some(Fault::Encoding), false) = (outcome.fault, self.stopped()) {
-            self.stop_here(FindingCode::InvalidEncoding, "inside an attachment");
+            self.stop_here(FindingCode::InvalidEncoding, inside_attachment());
         }
         Content {
             span: start..end.max(start),
@@ -103,14 +108,15 @@ impl<R: BufRead> Cursor<'_, R> {
         }
         let code_and_detail = match scan.fault() {
             None => return,
-            Some(Fault::Illegal(byte)) => (FindingCode::IllegalCharacter, name_of(u32::from(byte))),
-            Some(Fault::Encoding) => (
-                FindingCode::InvalidEncoding,
-                "inside an attachment".to_owned(),
-            ),
+            Some(Fault::Illegal(byte)) => {
+                let name = name_of(u32::from(byte));
+                (FindingCode::IllegalCharacter, Detail::value(name))
+            }
+            Some(Fault::Encoding) => (FindingCode::InvalidEncoding, inside_attachment()),
         };
         let at = foreign_at.unwrap_or_else(|| self.source().token_mark());
-        self.stop(code_and_detail.0, at, &code_and_detail.1);
+        let (code, detail) = code_and_detail;
+        self.stop(code, at, detail);
     }
 
     /// Scans up to and over `]]>`.
@@ -130,7 +136,8 @@ impl<R: BufRead> Cursor<'_, R> {
                 // The end of the source, or its error: the token that is due says so.
                 let opened = self.source().token_mark();
                 if self.token() != Token::End {
-                    self.stop(FindingCode::NotWellFormed, opened, "CDATA is never closed");
+                    let detail = Detail::words("CDATA is never closed", "CDATA không được đóng");
+                    self.stop(FindingCode::NotWellFormed, opened, detail);
                 }
                 return;
             } else if self.source().peek(3).is_ok_and(|b| b == b"]]>") {

@@ -11,6 +11,7 @@ use std::io::{self, BufRead};
 use quick_xml::Reader as Xml;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::detail::{self, Detail};
 use crate::finding::{FindingCode, Findings, Position};
 use crate::limits::Limits;
 use crate::name::Name;
@@ -336,8 +337,11 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         };
         let (name, spelling) = Name::look_up(local);
         if (name == Name::Unknown || !matches!(prefix, "" | "edXML")) && !is_name(full) {
-            let detail = format!("<{full}> is no name");
-            return self.stop_here(FindingCode::NotWellFormed, &detail);
+            let detail = Detail::words(
+                format!("<{full}> is no name"),
+                format!("<{full}> không phải tên hợp lệ"),
+            );
+            return self.stop_here(FindingCode::NotWellFormed, detail);
         }
         let depth = self.frames.len() + 1;
         let prefixed = match self.attributes(tag.attributes_raw(), tag, depth) {
@@ -441,7 +445,9 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         for attribute in tag.attributes() {
             let attribute = match attribute {
                 Ok(attribute) => attribute,
-                Err(e) => return Err(self.stop_here(FindingCode::NotWellFormed, &e.to_string())),
+                Err(e) => {
+                    return Err(self.stop_here(FindingCode::NotWellFormed, detail::attribute(&e)));
+                }
             };
             count += 1;
             if count > self.limits.attributes {
@@ -454,13 +460,19 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 return Err(self.stop_here(FindingCode::NameTooLong, &most));
             }
             if !is_name(key) {
-                let detail = format!("{key} is no attribute name");
-                return Err(self.stop_here(FindingCode::NotWellFormed, &detail));
+                let detail = Detail::words(
+                    format!("{key} is no attribute name"),
+                    format!("{key} không phải tên thuộc tính"),
+                );
+                return Err(self.stop_here(FindingCode::NotWellFormed, detail));
             }
             let value: &str = &attribute.value;
             if value.contains('<') {
-                let detail = format!("< in the value of the attribute {key}");
-                return Err(self.stop_here(FindingCode::NotWellFormed, &detail));
+                let detail = Detail::words(
+                    format!("< in the value of the attribute {key}"),
+                    format!("có < trong giá trị của thuộc tính {key}"),
+                );
+                return Err(self.stop_here(FindingCode::NotWellFormed, detail));
             }
             let value = match attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0) {
                 Ok(value) => value,
@@ -519,7 +531,8 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             self.text.push_str(rest);
         }
         if self.frames.is_empty() && !text.trim_ascii().is_empty() {
-            return self.stop_here(FindingCode::NotWellFormed, "text outside the root element");
+            let detail = Detail::words("text outside the root element", "có chữ ngoài phần tử gốc");
+            return self.stop_here(FindingCode::NotWellFormed, detail);
         }
         self.text_token()
     }
@@ -574,10 +587,11 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         >,
     ) -> Token {
         if self.started {
-            return self.stop_here(
-                FindingCode::NotWellFormed,
+            let detail = Detail::words(
                 "an XML declaration stands inside the file",
+                "khai báo XML nằm giữa tệp",
             );
+            return self.stop_here(FindingCode::NotWellFormed, detail);
         }
         let written = self.source().encoding().as_str();
         if let Some(Ok(declared)) = encoding {
@@ -606,9 +620,12 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         };
         let line = self.top_at().line;
         let label = self.label(&frame);
-        let detail = format!("{label}, opened in line {line}, is never closed");
+        let detail = Detail::words(
+            format!("{label}, opened in line {line}, is never closed"),
+            format!("{label}, mở ở dòng {line}, không được đóng"),
+        );
         let at = self.source().here();
-        self.stop(FindingCode::NotWellFormed, at, &detail)
+        self.stop(FindingCode::NotWellFormed, at, detail)
     }
 
     fn error(&mut self, error: &quick_xml::Error, buf: &[u8]) -> Token {
@@ -630,15 +647,21 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 let encoding = self.source().encoding();
                 count(&mut at, valid.as_bytes(), encoding);
                 let detail = match buf.get(valid.len()) {
-                    Some(byte) => format!("the byte 0x{byte:02X} at offset {}", at.offset),
-                    None => String::new(),
+                    Some(byte) => Detail::words(
+                        format!("the byte 0x{byte:02X} at offset {}", at.offset),
+                        format!("byte 0x{byte:02X} ở vị trí {}", at.offset),
+                    ),
+                    None => Detail::from(""),
                 };
-                self.stop(FindingCode::InvalidEncoding, at, &detail)
+                self.stop(FindingCode::InvalidEncoding, at, detail)
             }
             quick_xml::Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
                 let line = self.top_at().line;
-                let detail = format!(
-                    "</{found}> stands where </{expected}>, opened in line {line}, should end"
+                let detail = Detail::words(
+                    format!(
+                        "</{found}> stands where </{expected}>, opened in line {line}, should end"
+                    ),
+                    format!("gặp </{found}> trong khi <{expected}> mở ở dòng {line} chưa đóng"),
                 );
                 // What seemed misplaced inside the element was so because it never ended.
                 let inside = format!("{}/", self.path());
@@ -646,9 +669,9 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                     finding.code != FindingCode::MisplacedElement
                         || !finding.path.starts_with(&inside)
                 });
-                self.stop_here(FindingCode::NotWellFormed, &detail)
+                self.stop_here(FindingCode::NotWellFormed, detail)
             }
-            other => self.stop_here(FindingCode::NotWellFormed, &other.to_string()),
+            other => self.stop_here(FindingCode::NotWellFormed, detail::markup(other)),
         }
     }
 

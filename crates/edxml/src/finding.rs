@@ -6,6 +6,7 @@
 use std::fmt;
 
 pub(crate) use crate::catalog::FindingCode;
+use crate::detail::Detail;
 
 /// How bad a finding is for the axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,12 +90,21 @@ pub struct Finding {
     pub column: u32,
     /// Byte offset in the package as sent, from 0.
     pub offset: u64,
-    /// What exactly: the value, the name, the number. At most 120 characters; may be empty.
+    /// What exactly: the value, the name, the number; where that takes words, in English. At most
+    /// 120 characters; may be empty.
     pub detail: String,
+    /// The same in Vietnamese; equal to `detail` where that is no words.
+    pub detail_vi: String,
 }
 
 impl Finding {
-    pub(crate) fn new(code: FindingCode, path: String, at: Position, detail: &str) -> Finding {
+    pub(crate) fn new<'d>(
+        code: FindingCode,
+        path: String,
+        at: Position,
+        detail: impl Into<Detail<'d>>,
+    ) -> Finding {
+        let detail = detail.into();
         Finding {
             code,
             severity: code.severity(),
@@ -102,13 +112,14 @@ impl Finding {
             line: at.line,
             column: at.column,
             offset: at.offset,
-            detail: shorten(detail),
+            detail: shorten(&detail.en),
+            detail_vi: shorten(detail.vi()),
         }
     }
 
     /// What is wrong and what to do, in Vietnamese.
     pub fn message_vi(&self) -> String {
-        fill(self.code.text_vi(), &self.detail)
+        fill(self.code.text_vi(), &self.detail_vi)
     }
 
     /// What is wrong and what to do, in English.

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use crate::cursor::Cursor;
+use crate::detail::Detail;
 use crate::finding::FindingCode;
 use crate::identifier::AgencyCode;
 use crate::time::{Date, Timestamp};
@@ -34,8 +35,11 @@ impl<R: BufRead> Cursor<'_, R> {
     pub(crate) fn agency(&mut self) -> Option<AgencyCode> {
         let code = AgencyCode::new(self.read_text()?);
         if let Err(why) = code.check() {
-            let detail = format!("{code}: {why}");
-            self.tell_last(FindingCode::IrregularAgencyCode, &detail);
+            let detail = Detail::words(
+                format!("{code}: {why}"),
+                format!("{code}: {}", why.text_vi()),
+            );
+            self.tell_last(FindingCode::IrregularAgencyCode, detail);
         }
         Some(code)
     }

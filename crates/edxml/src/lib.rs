@@ -43,6 +43,7 @@ mod check;
 mod code;
 mod content;
 mod cursor;
+mod detail;
 mod finding;
 mod header;
 pub mod identifier;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::check;
 use crate::content::Content;
 use crate::cursor::{Cursor, Place, Token};
+use crate::detail::Detail;
 use crate::finding::{Finding, FindingCode, Findings, Level, Position};
 use crate::header::Header;
 use crate::limits::Limits;
@@ -140,7 +141,7 @@ pub fn read_from(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
     }
     let mut frame = Frame::default();
     if let Some((code, detail)) = opening.refusal {
-        cursor.tell_at(code, &first, &detail);
+        cursor.tell_at(code, &first, detail);
         if code == FindingCode::OlderFormMultipart {
             frame.form = Form::Multipart;
         }
@@ -180,7 +181,10 @@ impl Frame {
                 Token::Open(name) => break name,
                 Token::End => {
                     if c.findings.list.is_empty() {
-                        c.stop_here(FindingCode::NotXml, "no element in it");
+                        c.stop_here(
+                            FindingCode::NotXml,
+                            Detail::words("no element in it", "không có phần tử nào"),
+                        );
                     }
                     return;
                 }
@@ -225,8 +229,11 @@ impl Frame {
             let envelope = child.eq_ignore_ascii_case("edXMLEnvelope");
             if doubtful {
                 if !envelope {
-                    let detail = format!("its root is {label}");
-                    c.stop_here(FindingCode::NotEdxml, &detail);
+                    let detail = Detail::words(
+                        format!("its root is {label}"),
+                        format!("phần tử gốc là {label}"),
+                    );
+                    c.stop_here(FindingCode::NotEdxml, detail);
                     return;
                 }
                 doubtful = false;
@@ -243,8 +250,11 @@ impl Frame {
             }
         }
         if !enveloped && !c.stopped() {
-            let detail = format!("its root {label} has no edXMLEnvelope");
-            c.stop_here(FindingCode::NotEdxml, &detail);
+            let detail = Detail::words(
+                format!("its root {label} has no edXMLEnvelope"),
+                format!("phần tử gốc {label} không có edXMLEnvelope"),
+            );
+            c.stop_here(FindingCode::NotEdxml, detail);
         }
     }
 
@@ -363,24 +373,24 @@ fn judge<R: BufRead>(
     content: Content,
     at: &Place,
 ) {
-    let outcome = content.outcome;
+    let mut outcome = content.outcome;
+    attachment.decodable = outcome.broken.is_none();
     let odd = Place {
         at: content.foreign_at.unwrap_or(at.at),
         path: at.path.clone(),
     };
-    if let Some(why) = &outcome.broken {
+    if let Some(why) = outcome.broken.take() {
         c.tell_at(FindingCode::BadBase64, &odd, why);
     } else if outcome.encoded == 0 {
         let name = attachment.name.clone().unwrap_or_default();
         c.tell_at(FindingCode::EmptyAttachment, at, &name);
     }
-    if let Some(what) = &outcome.foreign {
+    if let Some(what) = outcome.foreign.take() {
         c.tell_at(FindingCode::ForeignBase64, &odd, what);
     }
-    if let Some(what) = &outcome.padding {
+    if let Some(what) = outcome.padding.take() {
         c.tell_at(FindingCode::Base64Padding, at, what);
     }
-    attachment.decodable = outcome.broken.is_none();
     attachment.encoded = content.span;
     attachment.encoded_len = outcome.encoded;
     attachment.decoded_len = outcome.decoded;

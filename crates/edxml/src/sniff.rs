@@ -1,24 +1,25 @@
 //! What kind of file this is, by its first bytes.
 
+use crate::detail::Detail;
 use crate::finding::FindingCode;
 
 /// Why a file that begins like this cannot be edXML; `None` if it may be.
-pub(crate) fn refuse(head: &[u8]) -> Option<(FindingCode, String)> {
+pub(crate) fn refuse(head: &[u8]) -> Option<(FindingCode, Detail<'static>)> {
     let text = head.trim_ascii_start();
     if text.is_empty() {
-        return Some((FindingCode::Empty, String::new()));
+        return Some((FindingCode::Empty, Detail::from("")));
     }
     if text.first() == Some(&b'<') {
         let late = text.len() < head.len() && declared(text);
         return late.then(|| {
             (
                 FindingCode::JunkBeforeDeclaration,
-                "white space or empty lines".to_owned(),
+                Detail::words("white space or empty lines", "khoảng trắng hoặc dòng trống"),
             )
         });
     }
     if is_multipart(text) {
-        return Some((FindingCode::OlderFormMultipart, shown(text)));
+        return Some((FindingCode::OlderFormMultipart, Detail::value(shown(text))));
     }
     let start = (0..text.len()).find(|&i| {
         let rest = &text[i..];
@@ -26,15 +27,24 @@ pub(crate) fn refuse(head: &[u8]) -> Option<(FindingCode, String)> {
     });
     if let Some(start) = start {
         let junk = format!("\"{}\"", shown(&text[..start]));
-        return Some((FindingCode::JunkBeforeDeclaration, junk));
+        return Some((FindingCode::JunkBeforeDeclaration, Detail::value(junk)));
     }
     let kind = match text {
-        [b'P', b'K', 3, 4, ..] => "it is a ZIP file".to_owned(),
-        [b'%', b'P', b'D', b'F', ..] => "it is a PDF file".to_owned(),
-        [0x1F, 0x8B, ..] => "it is a gzip file".to_owned(),
-        [0xD0, 0xCF, 0x11, 0xE0, ..] => "it is an old Word or Excel file".to_owned(),
-        [b'{' | b'[', ..] => "it looks like JSON".to_owned(),
-        _ => format!("it begins with \"{}\"", shown(text)),
+        [b'P', b'K', 3, 4, ..] => Detail::words("it is a ZIP file", "đây là tệp ZIP"),
+        [b'%', b'P', b'D', b'F', ..] => Detail::words("it is a PDF file", "đây là tệp PDF"),
+        [0x1F, 0x8B, ..] => Detail::words("it is a gzip file", "đây là tệp gzip"),
+        [0xD0, 0xCF, 0x11, 0xE0, ..] => Detail::words(
+            "it is an old Word or Excel file",
+            "đây là tệp Word hoặc Excel kiểu cũ",
+        ),
+        [b'{' | b'[', ..] => Detail::words("it looks like JSON", "có vẻ là JSON"),
+        _ => {
+            let start = shown(text);
+            Detail::words(
+                format!("it begins with \"{start}\""),
+                format!("tệp bắt đầu bằng \"{start}\""),
+            )
+        }
     };
     Some((FindingCode::NotXml, kind))
 }

@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, Read};
 
+use crate::detail::Detail;
 use crate::finding::{FindingCode, Position};
 use crate::sniff;
 use crate::utf16::Utf16;
@@ -147,7 +148,7 @@ pub(crate) struct Source<R> {
 /// What the first bytes say.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    pub(crate) refusal: Option<(FindingCode, String)>,
+    pub(crate) refusal: Option<(FindingCode, Detail<'static>)>,
     pub(crate) byte_order_mark: bool,
 }
 

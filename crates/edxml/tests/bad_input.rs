@@ -4,13 +4,57 @@
 
 use std::time::{Duration, Instant};
 
-use edxml::{FindingCode as F, Form, Limits, Package, Reading, Severity, read};
+use edxml::{Finding, FindingCode as F, Form, Limits, Package, Reading, Severity, read};
 use proptest::prelude::*;
 
 const QCVN: &str = "http://www.mic.gov.vn/TBT/QCVN_102_2016";
 
+/// Reads, and looks at the language of what was found.
 fn check(text: impl AsRef<[u8]>) -> Reading {
-    read(text.as_ref(), &Limits::default())
+    let reading = read(text.as_ref(), &Limits::default());
+    for finding in &reading.findings {
+        speaks_vietnamese(finding);
+    }
+    reading
+}
+
+/// No English words stand in the Vietnamese text. Quoted values are the sender's own.
+fn speaks_vietnamese(finding: &Finding) {
+    const ENGLISH: &[&str] = &[
+        "the",
+        "is",
+        "it",
+        "its",
+        "of",
+        "and",
+        "has",
+        "not",
+        "never",
+        "where",
+        "with",
+        "after",
+        "inside",
+        "outside",
+        "begins",
+        "looks",
+        "stands",
+        "characters",
+        "opened",
+        "nothing",
+        "missing",
+        "place",
+        "closed",
+    ];
+    let text = finding.message_vi();
+    let unquoted: String = text.split('"').step_by(2).collect();
+    let english = unquoted
+        .split(|c: char| !c.is_alphanumeric())
+        .find(|word| ENGLISH.contains(word));
+    assert_eq!(english, None, "{}: {text}", finding.code);
+    if finding.detail != finding.detail_vi {
+        assert!(!text.contains(&finding.detail), "{text}");
+        assert!(finding.message_en().contains(&finding.detail), "{finding}");
+    }
 }
 
 fn codes(reading: &Reading) -> Vec<F> {
@@ -620,7 +664,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_reading_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let reading = check(&bytes);
+        let reading = read(&bytes, &Limits::default());
         prop_assert!(reading.refusal().is_some());
     }
 
@@ -632,7 +676,7 @@ proptest! {
             let end = (at + usize::from(removed)).min(package.len());
             package.splice(at..end, piece);
         }
-        let reading = check(&package);
+        let reading = read(&package, &Limits::default());
         // What is accepted has a package, and what has none says why.
         prop_assert!(reading.package.is_some() || reading.refusal().is_some());
         for finding in &reading.findings {
@@ -651,7 +695,7 @@ proptest! {
         // By windows of any size the same is read.
         let stream = std::io::BufReader::with_capacity(window, &package[..]);
         prop_assert_eq!(edxml::read_from(stream, &Limits::default()).unwrap(), reading);
-        let errors = check(&package).findings.iter().filter(|f| f.severity == Severity::Error).count();
+        let errors = read(&package, &Limits::default()).findings.iter().filter(|f| f.severity == Severity::Error).count();
         prop_assert!(errors <= 200);
     }
 }

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use super::{Cursor, Frame, Label, Place, Token};
+use crate::detail::Detail;
 use crate::finding::{Finding, FindingCode, Position};
 use crate::name::Name;
 use crate::namespace::Space;
@@ -12,12 +13,21 @@ impl<R: BufRead> Cursor<'_, R> {
     // ---- findings -------------------------------------------------------------------------
 
     /// A fatal finding where the present token began.
-    pub(crate) fn stop_here(&mut self, code: FindingCode, detail: &str) -> Token {
+    pub(crate) fn stop_here<'d>(
+        &mut self,
+        code: FindingCode,
+        detail: impl Into<Detail<'d>>,
+    ) -> Token {
         let at = self.source().token_mark();
         self.stop(code, at, detail)
     }
 
-    pub(crate) fn stop(&mut self, code: FindingCode, at: Position, detail: &str) -> Token {
+    pub(crate) fn stop<'d>(
+        &mut self,
+        code: FindingCode,
+        at: Position,
+        detail: impl Into<Detail<'d>>,
+    ) -> Token {
         let place = Place {
             at,
             path: self.path(),
@@ -28,7 +38,7 @@ impl<R: BufRead> Cursor<'_, R> {
     }
 
     /// A finding about the element on top.
-    pub(crate) fn tell(&mut self, code: FindingCode, detail: &str) {
+    pub(crate) fn tell<'d>(&mut self, code: FindingCode, detail: impl Into<Detail<'d>>) {
         if self.findings.room(code) {
             let place = self.place();
             let finding = Finding::new(code, place.path, place.at, detail);
@@ -37,7 +47,7 @@ impl<R: BufRead> Cursor<'_, R> {
     }
 
     /// A finding about the element closed last.
-    pub(crate) fn tell_last(&mut self, code: FindingCode, detail: &str) {
+    pub(crate) fn tell_last<'d>(&mut self, code: FindingCode, detail: impl Into<Detail<'d>>) {
         if self.findings.room(code) {
             let place = self.last_place();
             let finding = Finding::new(code, place.path, place.at, detail);
@@ -45,7 +55,12 @@ impl<R: BufRead> Cursor<'_, R> {
         }
     }
 
-    pub(crate) fn tell_at(&mut self, code: FindingCode, place: &Place, detail: &str) {
+    pub(crate) fn tell_at<'d>(
+        &mut self,
+        code: FindingCode,
+        place: &Place,
+        detail: impl Into<Detail<'d>>,
+    ) {
         if self.findings.room(code) {
             let finding = Finding::new(code, place.path.clone(), place.at, detail);
             self.findings.list.push(finding);
@@ -53,12 +68,12 @@ impl<R: BufRead> Cursor<'_, R> {
     }
 
     /// A finding that a child of the place is missing.
-    pub(crate) fn tell_missing(
+    pub(crate) fn tell_missing<'d>(
         &mut self,
         code: FindingCode,
         place: &Place,
         child: &str,
-        detail: &str,
+        detail: impl Into<Detail<'d>>,
     ) {
         if self.findings.room(code) {
             let path = format!("{}/{child}", place.path);
