@@ -8,7 +8,7 @@ use api::v1;
 use bytes::Bytes;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use testkit::{Axis, Builder, Cli, Document, System, agency};
+use testkit::{Axis, Builder, Cli, Document, System};
 
 /// The agency whose system sends.
 pub(crate) const A: &str = "000.00.01.H99";
@@ -42,7 +42,11 @@ impl House {
     }
 
     pub(crate) fn of(builder: Builder) -> Self {
-        let axis = builder.start().unwrap();
+        Self::on(builder.start().unwrap())
+    }
+
+    /// On an axis that runs.
+    pub(crate) fn on(axis: Axis) -> Self {
         axis.register(9).unwrap();
         let [a, b, c] = [("so-a", A), ("so-b", B), ("so-c", C)]
             .map(|(id, code)| axis.add_system(id, &[code]).unwrap());
@@ -255,7 +259,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 files.extend(self::files(&path));
-            } else {
+            } else if path.is_file() {
                 files.push(path);
             }
         }
@@ -290,9 +294,4 @@ pub(crate) fn find(path: &Path, needle: &[u8]) -> Option<u64> {
     let bytes = std::fs::read(path).unwrap();
     let at = bytes.windows(needle.len()).position(|w| w == needle)?;
     Some(at as u64)
-}
-
-/// The agency with this number, as `agency`, for lists of receivers.
-pub(crate) fn agencies(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
-    numbers.map(agency).collect()
 }

@@ -4,12 +4,22 @@
 //! Daemons come from [`testkit::Axis`] on free ports and temporary folders, so that all tests may
 //! run side by side; nextest starts two of them at once (`.config/nextest.toml`).
 // All of this is test code, also what stands outside the test functions.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod house;
 
 mod asking;
+mod bad_calls;
+mod bad_packages;
+mod bad_setup;
+mod delivering;
+mod demo;
+mod durable;
+mod duties;
+mod feedback;
+mod full_disk;
 mod receiving;
 mod sending;
 mod serving;
 mod smoke;
+mod verifying;
