@@ -32,6 +32,11 @@ const CLASS: [u8; 256] = {
     class
 };
 
+/// Whether a byte is one of the 64.
+pub(crate) fn is_data(byte: u8) -> bool {
+    CLASS[usize::from(byte)] == DATA
+}
+
 /// What is known of a base64 text so far.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {

@@ -129,7 +129,13 @@ fn document<R: BufRead>(
         required(&frame.header, c, message);
         business(&frame.header, c, message);
     }
-    pair(&mut frame.manifest, &frame.attachments, c, whole);
+    let attachments_known = whole && !frame.header_only;
+    pair(
+        &mut frame.manifest,
+        &frame.attachments,
+        c,
+        attachments_known,
+    );
     let header = &mut frame.header;
     let document = &mut header.document;
     if let Some((from, _)) = header.from.take() {

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::code::{BusinessKind, Priority, StatusCode};
 use crate::identifier::AgencyCode;
+use crate::source::Encoding;
 use crate::time::{Date, Timestamp};
 
 /// One edXML file: a document or a status.
@@ -345,6 +346,8 @@ pub struct Attachment {
     pub magic: Vec<u8>,
     /// Whether the content can be decoded.
     pub decodable: bool,
+    /// How the bytes at `encoded` are written.
+    pub(crate) encoding: Encoding,
 }
 
 /// An element that this crate does not know.

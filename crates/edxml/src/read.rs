@@ -126,6 +126,35 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Reading {
 /// # Errors
 /// Only those of the source.
 pub fn read_from(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
+    read_until(source, limits, false)
+}
+
+/// Reads a package up to its attachments: the header and the manifest, at a cost that does not
+/// grow with the attachments. What a whole reading finds there, this finds; of what follows
+/// nothing is known, so a package accepted here may be refused when it is read whole. Attachments
+/// that stand before the envelope, as in no package ever seen, are read past.
+///
+/// ```
+/// # use edxml::{Date, Limits, Organ, Package, read_header, write};
+/// # let date = Date::new(2026, 3, 2).unwrap();
+/// # let to = vec![Organ::new("H47.2", None)];
+/// # let mut draft = write::DocumentDraft::new(Organ::new("H47.1", None), to, "1", "A", date);
+/// # draft.attach("a.pdf", "application/pdf", vec![0; 100_000]);
+/// # let package = write::document(&draft);
+/// let mut source = &package[..];
+/// let reading = read_header(&mut source, &Limits::default())?;
+/// let Some(Package::Document(document)) = reading.package else { panic!() };
+/// assert_eq!((document.manifest.len(), document.attachments.len()), (1, 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// Only those of the source.
+pub fn read_header(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
+    read_until(source, limits, true)
+}
+
+fn read_until(source: impl BufRead, limits: &Limits, header_only: bool) -> io::Result<Reading> {
     let (source, opening) = Source::open(source)?;
     let encoding = source.encoding();
     let mut cursor = Cursor::new(source, limits);
@@ -139,7 +168,10 @@ pub fn read_from(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
     if encoding != Encoding::Utf8 {
         cursor.tell_at(FindingCode::Utf16, &first, encoding.as_str());
     }
-    let mut frame = Frame::default();
+    let mut frame = Frame {
+        header_only,
+        ..Frame::default()
+    };
     if let Some((code, detail)) = opening.refusal {
         cursor.tell_at(code, &first, detail);
         if code == FindingCode::OlderFormMultipart {
@@ -169,6 +201,8 @@ pub fn read_from(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
     pub(crate) form: Form,
+    /// Nothing after the envelope is wanted.
+    pub(crate) header_only: bool,
     pub(crate) header: Header,
     pub(crate) manifest: Vec<(Reference, Place)>,
     pub(crate) attachments: Vec<(Attachment, Place)>,
@@ -192,7 +226,7 @@ impl Frame {
             }
         };
         self.root(c, root);
-        if !c.stopped() {
+        if !c.stopped() && !self.header_only {
             trailing(c);
         }
     }
@@ -243,6 +277,8 @@ impl Frame {
             if envelope {
                 enveloped = true;
                 self.envelope(c);
+            } else if name == Name::AttachmentEncoded && enveloped && self.header_only {
+                return;
             } else if name == Name::AttachmentEncoded {
                 self.attachment_encoded(c);
             } else {
@@ -391,10 +427,23 @@ fn judge<R: BufRead>(
     if let Some(what) = outcome.padding.take() {
         c.tell_at(FindingCode::Base64Padding, at, what);
     }
+    attachment.encoding = c.source().encoding();
     attachment.encoded = content.span;
     attachment.encoded_len = outcome.encoded;
     attachment.decoded_len = outcome.decoded;
     attachment.magic = outcome.magic;
+    let kind = attachment.kind();
+    if kind.is_destroyed() {
+        let detail = Detail::words(kind.label_en(), kind.label_vi());
+        c.tell_at(FindingCode::ContentDestroyed, at, detail);
+    } else if attachment.contradicts_type() {
+        let declared = attachment.content_type.clone().unwrap_or_default();
+        let detail = Detail::words(
+            format!("{declared}, {}", kind.label_en()),
+            format!("{declared}, {}", kind.label_vi()),
+        );
+        c.tell_at(FindingCode::ContentTypeDiffers, at, detail);
+    }
 }
 
 fn root_place<R: BufRead>(c: &mut Cursor<'_, R>, label: &str) -> Place {

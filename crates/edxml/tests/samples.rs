@@ -29,6 +29,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
             "IRREGULAR_AGENCY_CODE",
             "NO_TRACE_ORGAN",
             "NO_TRACE_ORGAN",
+            "CONTENT_TYPE_DIFFERS",
         ],
     ),
     ("documents/replacement.edxml", "accepted", &[]),
@@ -289,6 +290,84 @@ fn attachments_are_located_to_the_byte() {
             assert_eq!(attachment.magic, decoded[..16], "{file}");
         }
     }
+}
+
+/// The samples' attachments are ZIPs around one file, as the national SDK makes them.
+#[test]
+fn attachments_are_opened_to_what_people_mean() {
+    use std::io::{Cursor, Read};
+    let mut opened = 0;
+    for (file, verdict, _) in TABLE {
+        if *verdict == "refused" || file.starts_with("status") {
+            continue;
+        }
+        let package = bytes(file);
+        for attachment in document(file).attachments {
+            let mut content = Vec::new();
+            let mut decoder = attachment.decode(Cursor::new(&package)).unwrap();
+            decoder.read_to_end(&mut content).unwrap();
+            assert_eq!(content.len() as u64, attachment.decoded_len, "{file}");
+            let limits = edxml::OpenLimits::default();
+            let inside = attachment.open(Cursor::new(&package), &limits).unwrap();
+            assert!(inside.entry.is_some() && !inside.bytes.is_empty(), "{file}");
+            assert_ne!(inside.bytes, content, "{file}");
+            opened += 1;
+        }
+    }
+    assert_eq!(opened, 7);
+}
+
+#[test]
+fn the_header_alone_says_what_the_whole_says_of_it() {
+    for (file, _, _) in TABLE {
+        let whole = reading(file);
+        let alone = edxml::read_header(&bytes(file)[..], &Limits::default()).unwrap();
+        let codes = |reading: &Reading| -> Vec<_> {
+            let of_the_header = |path: &str| !path.contains("AttachmentEncoded");
+            let findings = reading.findings.iter();
+            findings
+                .filter(|f| of_the_header(&f.path))
+                .map(|f| f.code)
+                .collect()
+        };
+        assert_eq!(codes(&alone), codes(&whole), "{file}");
+        match (alone.package, whole.package) {
+            (Some(Package::Document(alone)), Some(Package::Document(mut whole))) => {
+                whole.attachments.clear();
+                whole
+                    .manifest
+                    .iter_mut()
+                    .for_each(|line| line.attachment = None);
+                assert_eq!(alone, whole, "{file}");
+            }
+            (alone, whole) => assert_eq!(alone, whole, "{file}"),
+        }
+    }
+}
+
+/// A source that ends in an error where the attachments begin: nothing of them is asked for.
+#[test]
+fn the_header_is_read_without_touching_the_attachments() {
+    struct Guarded<'a>(&'a [u8]);
+    impl std::io::Read for Guarded<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(std::io::Error::other("touched"));
+            }
+            std::io::Read::read(&mut self.0, out)
+        }
+    }
+    let package = bytes("documents/new.edxml");
+    let needle = b"<AttachmentEncoded>";
+    let end = package
+        .windows(needle.len())
+        .position(|w| w == needle)
+        .unwrap()
+        + needle.len();
+    let source = || std::io::BufReader::with_capacity(64, Guarded(&package[..end]));
+    let reading = edxml::read_header(source(), &Limits::default()).unwrap();
+    assert!(reading.package.is_some() && reading.refusal().is_none());
+    assert!(edxml::read_from(source(), &Limits::default()).is_err());
 }
 
 #[test]
