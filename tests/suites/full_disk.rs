@@ -195,6 +195,24 @@ fn a_disk_that_cannot_be_written_is_told_and_can_still_be_verified() {
         "{}",
         failed.stderr
     );
+    let _ = house.send(&[document("large").sized(300_000, 1).bytes()]);
+    let small = Mount::new(
+        &folder.path().join("small"),
+        &["-t", "tmpfs", "-o", "size=128k", "tmpfs"],
+    );
+    let failed = house
+        .cli(&house.b)
+        .run(["receive".as_ref(), "--out".as_ref(), small.0.as_os_str()])
+        .unwrap()
+        .code(1)
+        .unwrap();
+    assert!(
+        failed.stderr.contains("No space left on device"),
+        "{}",
+        failed.stderr
+    );
+    // The small one had room and was settled; the large one is offered again.
     let out = tempfile::tempdir().unwrap();
-    assert_eq!(house.receive(&house.b, out.path()).len(), 1);
+    let got = house.receive(&house.b, out.path());
+    assert_eq!((got.len(), &got[0]["document"]), (1, &"large".into()));
 }
