@@ -357,7 +357,6 @@ fn wrong_use_is_2_and_nobody_there_is_3() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let started = std::time::Instant::now();
     let timed_out = away
-        .clone()
         .env(
             "AXIS_SERVER",
             format!("http://{}", silent.local_addr().unwrap()),
