@@ -39,9 +39,12 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
     let mut reached = Vec::with_capacity(package.receivers.len());
     let mut fresh = Vec::new();
     let mut first: Option<(PackageId, bool)> = None;
+    // Most documents are new: one look tells that for all their receivers.
+    let known = view.any(&rows::holders(key));
     for receiver in std::mem::take(&mut package.receivers) {
         let to = AgencyId(receiver.agency);
-        let Some(holder) = read::<HolderRow>(view, &rows::holder(key, to)) else {
+        let holder = rows::holder(key, to);
+        let Some(holder) = known.then(|| read::<HolderRow>(view, &holder)).flatten() else {
             fresh.push(receiver);
             continue;
         };
@@ -66,7 +69,7 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
             duplicate: true,
         });
     }
-    if !fresh.is_empty() && !first.is_some_and(|(_, same_bytes)| same_bytes) {
+    if known && !fresh.is_empty() && !first.is_some_and(|(_, same_bytes)| same_bytes) {
         // Others than those named may have the document too. Other bytes there are no
         // conflict: the key holds the receiver.
         first = like_it(view, key, &package).or(first);

@@ -45,6 +45,7 @@ pub mod open;
 #[cfg(test)]
 mod proofs;
 mod query;
+mod recent;
 pub mod registry;
 #[allow(missing_docs)] // the fields of rows are named for what they hold
 pub mod rows;
@@ -79,6 +80,7 @@ pub use command::{
 pub use fact::{Change, Fact};
 pub use index::IndexError;
 pub use query::{By, PackageBytes, Query, QueryError, RecordedFacts, StoredPackage};
+pub use recent::AtHand;
 pub use start::{OpenError, Progress, Start};
 
 use crate::id::PackageId;

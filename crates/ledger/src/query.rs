@@ -7,6 +7,7 @@ use crate::event::PackageAccepted;
 use crate::fact::{self, Fact, FactError};
 use crate::id::{AgencyId, DeliveryId, PackageId};
 use crate::index::IndexError;
+use crate::recent::AtHand;
 use crate::rows::{
     self, CellEventRow, CellRow, DeliveryRow, DocumentKey, HolderRow, Key, NamesPackageRow,
     PackageRow, PointerRow, View, read,
@@ -42,6 +43,15 @@ pub struct StoredPackage {
 }
 
 impl StoredPackage {
+    pub(crate) fn new(id: PackageId, facts: PackageAccepted, written: &journal::Written) -> Self {
+        Self {
+            id,
+            facts,
+            anchor: written.anchor(),
+            location: crate::sequencer::packed(written.location),
+        }
+    }
+
     /// The document that it is about.
     #[must_use]
     pub fn document_key(&self) -> Option<DocumentKey> {
@@ -76,6 +86,19 @@ pub struct Query {
 }
 
 impl Query {
+    /// A package that was accepted a moment ago. Never waits for a disk.
+    #[must_use]
+    pub fn package_at_hand(&self, id: PackageId) -> Option<AtHand> {
+        self.state.recent(id)
+    }
+
+    /// A delivery that changed a moment ago. Never waits for a disk.
+    #[must_use]
+    pub fn delivery_at_hand(&self, id: DeliveryId) -> Option<DeliveryRow> {
+        let row = self.state.fresh(&rows::delivery(id))?;
+        prost::Message::decode(row.as_slice()).ok()
+    }
+
     /// A package.
     ///
     /// # Errors

@@ -151,7 +151,7 @@ impl Sequencer {
                 return tell_all(decided, &CommitError::Unknown);
             }
         };
-        let published = publish(state, layer, &written, &transactions);
+        let published = publish(state, layer, &written, transactions, &entries);
         for Decided {
             reply,
             answer,
@@ -267,9 +267,10 @@ fn publish(
     state: &State,
     mut layer: Layer<'_>,
     written: &[Written],
-    transactions: &[Vec<Fact>],
+    transactions: Vec<Vec<Fact>>,
+    entries: &[Entry],
 ) -> Published {
-    for (written, facts) in written.iter().zip(transactions) {
+    for (written, facts) in written.iter().zip(&transactions) {
         fold::place(
             &mut layer,
             written.position,
@@ -292,11 +293,13 @@ fn publish(
         Some(last) => state.publish(layer.into_changes(), facts(), last.anchor()),
         None => Vec::new(),
     };
+    let last_package = transactions.iter().filter_map(|f| highest_package(f)).max();
+    state.remember(written, transactions, entries);
     Published {
         ready,
         registry_changed,
         revoked,
-        last_package: transactions.iter().filter_map(|f| highest_package(f)).max(),
+        last_package,
     }
 }
 

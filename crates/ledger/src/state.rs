@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use arc_swap::ArcSwap;
-use journal::Anchor;
+use journal::{Anchor, Entry, Written};
 
 use crate::fact::Fact;
+use crate::id::PackageId;
 use crate::index::{Index, IndexError};
 use crate::layer::{Changes, merge};
 use crate::open::{Open, Place};
+use crate::recent::{AtHand, Recent};
 use crate::registry::Registry;
 use crate::rows::{Key, View};
 
@@ -31,6 +33,7 @@ pub(crate) struct State {
     open: RwLock<Open>,
     registry: ArcSwap<Registry>,
     last: RwLock<Option<Anchor>>,
+    recent: Mutex<Recent>,
     /// A read of the index has failed: nothing may be decided on it any more.
     unreadable: AtomicBool,
 }
@@ -46,6 +49,7 @@ impl State {
             open: RwLock::new(open),
             registry: ArcSwap::from_pointee(registry),
             last: RwLock::new(last),
+            recent: Mutex::default(),
             unreadable: AtomicBool::new(false),
         }
     }
@@ -97,6 +101,32 @@ impl State {
         }
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
         ready
+    }
+
+    /// Keeps what a batch brought at hand, once it is visible.
+    pub(crate) fn remember(
+        &self,
+        written: &[Written],
+        transactions: Vec<Vec<Fact>>,
+        entries: &[Entry],
+    ) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((written, facts), entry) in written.iter().zip(transactions).zip(entries) {
+            recent.absorb(written, facts, &entry.payload);
+        }
+    }
+
+    /// A package accepted a moment ago.
+    pub(crate) fn recent(&self, id: PackageId) -> Option<AtHand> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.get(id)
+    }
+
+    /// The row's value, if it changed so lately that it stands in memory.
+    pub(crate) fn fresh(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let fresh = self.fresh.read().unwrap_or_else(PoisonError::into_inner);
+        let value = fresh.filling.get(key).or_else(|| fresh.writing.get(key));
+        value.cloned().flatten()
     }
 
     /// Rows waiting for the index.
