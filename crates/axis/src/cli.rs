@@ -27,6 +27,8 @@ enum Command {
     Serve(command::serve::Args),
     /// Check edXML files; needs no axis
     Check(command::check::Args),
+    /// Show a package as a person reads it, and take out its attachments; needs no axis
+    Show(command::show::Args),
     /// Push packages (as a system)
     Send(command::send::Args),
     /// Receive what waits (as a system)
@@ -68,6 +70,7 @@ impl Cli {
             Command::Demo(args) => Box::pin(command::demo::run(args)).await,
             Command::Serve(args) => Box::pin(command::serve::run(args)).await,
             Command::Check(args) => command::check::run(&args),
+            Command::Show(args) => command::show::run(&args),
             Command::Send(args) => Box::pin(command::send::run(args)).await,
             Command::Receive(args) => Box::pin(command::receive::run(args)).await,
             Command::Status(command) => Box::pin(command::status::run(command)).await,

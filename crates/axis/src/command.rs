@@ -11,6 +11,7 @@ pub(crate) mod redeliver;
 pub(crate) mod registry;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod system;
 pub(crate) mod trace;

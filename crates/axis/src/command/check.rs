@@ -1,11 +1,11 @@
 //! `axis check`: what the axis would say to these files. Needs no axis.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use edxml::{Finding, Level, Limits, Reading, Severity};
+use edxml::{Encoding, Finding, Level, Limits, Reading, Severity};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ use crate::output::{self, Paint, Tone};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The files; `-` is stdin
+    /// The files; of a folder, all *.edxml and *.xml in it and below; `-` is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How much is asked of a package
@@ -65,6 +65,16 @@ struct Found {
     column: u32,
     message: String,
     message_en: String,
+    #[serde(skip)]
+    excerpt: Option<Excerpt>,
+}
+
+/// The line that a finding is about, as far as it fits, and where in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Excerpt {
+    text: String,
+    /// Characters before the place.
+    before: usize,
 }
 
 impl From<&Finding> for Found {
@@ -77,6 +87,7 @@ impl From<&Finding> for Found {
             column: finding.column,
             message: finding.message_vi(),
             message_en: finding.message_en(),
+            excerpt: None,
         }
     }
 }
@@ -98,13 +109,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let level = Level::from(args.level);
     let paint = Paint::for_stdout();
     let (mut refused, mut warnings) = (0, 0);
-    for path in &args.files {
+    let files = files(&args.files);
+    for (path, unlisted) in &files {
         let name = path.display().to_string();
-        let verdict =
-            match open(path).and_then(|source| edxml::read_from(source, &Limits::default())) {
-                Ok(reading) => judge(&name, &reading, level),
-                Err(error) => unreadable(&name, &error, level),
-            };
+        let verdict = match unlisted {
+            None => check(path, &name, level, !args.json),
+            Some(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        let verdict = verdict.unwrap_or_else(|error| unreadable(&name, &error, level));
         refused += usize::from(!verdict.accepted());
         warnings += verdict
             .findings
@@ -117,12 +129,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             output::line(human(&verdict, paint))?;
         }
     }
-    if !args.json && args.files.len() > 1 {
+    if !args.json && files.len() > 1 {
         output::line(format!(
             "{files} tệp: {accepted} được nhận, {refused} bị từ chối, {warnings} cảnh báo \
              ({files} files: {accepted} accepted, {refused} refused, {warnings} warnings)",
-            files = args.files.len(),
-            accepted = args.files.len() - refused,
+            files = files.len(),
+            accepted = files.len() - refused,
         ))?;
     }
     if refused > 0 {
@@ -132,20 +144,127 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+/// What can be read twice: once whole, and again around the places found.
+trait Source: Read + Seek {}
+impl<T: Read + Seek> Source for T {}
+
+fn open(path: &Path) -> io::Result<Box<dyn Source>> {
     if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes)?;
+        return Ok(Box::new(Cursor::new(bytes)));
     }
-    if path.is_dir() {
-        return Err(io::Error::other(format!(
-            "it is a folder; name the files in it: {}/*.edxml",
-            path.display()
-        )));
+    Ok(Box::new(File::open(path)?))
+}
+
+/// The files meant: folders become what is in them, in order. A folder that cannot be listed, or
+/// has no package in it, stands for itself with the reason.
+fn files(named: &[PathBuf]) -> Vec<(PathBuf, Option<io::Error>)> {
+    let mut files = Vec::new();
+    for path in named {
+        if path == Path::new("-") || !path.is_dir() {
+            files.push((path.clone(), None));
+            continue;
+        }
+        let mut inside = Vec::new();
+        match walk(path, &mut inside, 0) {
+            Err(error) => files.push((path.clone(), Some(error))),
+            Ok(()) if inside.is_empty() => {
+                let error = io::Error::other("the folder has no *.edxml or *.xml in it");
+                files.push((path.clone(), Some(error)));
+            }
+            Ok(()) => {
+                inside.sort();
+                files.extend(inside.into_iter().map(|path| (path, None)));
+            }
+        }
     }
-    Ok(Box::new(BufReader::with_capacity(
-        256 << 10,
-        File::open(path)?,
-    )))
+    files
+}
+
+/// Collects the packages below a folder. Links to folders are not followed.
+fn walk(folder: &Path, found: &mut Vec<PathBuf>, depth: usize) -> io::Result<()> {
+    const DEEPEST: usize = 32;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            if depth < DEEPEST {
+                walk(&path, found, depth + 1)?;
+            }
+        } else if path.extension().is_some_and(|kind| {
+            kind.eq_ignore_ascii_case("edxml") || kind.eq_ignore_ascii_case("xml")
+        }) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn check<'a>(path: &Path, name: &'a str, level: Level, excerpts: bool) -> io::Result<Verdict<'a>> {
+    let mut source = open(path)?;
+    let buffered = BufReader::with_capacity(256 << 10, &mut source);
+    let reading = edxml::read_from(buffered, &Limits::default())?;
+    let mut verdict = judge(name, &reading, level);
+    if excerpts && reading.encoding == Encoding::Utf8 {
+        for (found, finding) in verdict.findings.iter_mut().zip(&reading.findings) {
+            found.excerpt = excerpt(&mut source, finding.offset)?;
+        }
+    }
+    Ok(verdict)
+}
+
+/// The line around a byte of the source. `None` if there is nothing to see.
+fn excerpt(source: &mut (impl Read + Seek + ?Sized), offset: u64) -> io::Result<Option<Excerpt>> {
+    const BEFORE: u64 = 60;
+    const AFTER: u64 = 120;
+    let start = offset.saturating_sub(BEFORE);
+    source.seek(SeekFrom::Start(start))?;
+    let mut window = Vec::new();
+    source
+        .take(offset - start + AFTER)
+        .read_to_end(&mut window)?;
+    let at = usize::try_from(offset - start).map_or(window.len(), |at| at.min(window.len()));
+    let (before, after) = window.split_at(at);
+    let (before, cut) = match before.iter().rposition(|b| *b == b'\n') {
+        Some(end) => (&before[end + 1..], false),
+        None => (before, start > 0),
+    };
+    // The window may begin inside a character.
+    let whole = before
+        .iter()
+        .position(|b| b & 0xC0 != 0x80)
+        .unwrap_or(before.len());
+    let before = &before[whole..];
+    let line_end = after.iter().position(|b| matches!(b, b'\n' | b'\r'));
+    let long = line_end.is_none() && after.len() as u64 == AFTER;
+    let mut after = &after[..line_end.unwrap_or(after.len())];
+    if let (true, Err(error)) = (long, std::str::from_utf8(after)) {
+        after = &after[..error.valid_up_to()];
+    }
+    let plain = |bytes: &[u8]| -> String {
+        let text = String::from_utf8_lossy(bytes);
+        text.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect()
+    };
+    let mut head = plain(before);
+    let trimmed = if cut {
+        head.clone()
+    } else {
+        head.trim_start().to_owned()
+    };
+    head = if cut {
+        format!("…{trimmed}")
+    } else {
+        trimmed
+    };
+    let text = format!("{head}{}{}", plain(after), if long { "…" } else { "" });
+    let text = text.trim_end().to_owned();
+    Ok((!text.is_empty()).then(|| Excerpt {
+        before: head.chars().count(),
+        text,
+    }))
 }
 
 fn judge<'a>(name: &'a str, reading: &Reading, level: Level) -> Verdict<'a> {
@@ -174,6 +293,7 @@ fn unreadable<'a>(name: &'a str, error: &io::Error, level: Level) -> Verdict<'a>
             column: 0,
             message: format!("Không đọc được tệp: {error}"),
             message_en: format!("The file cannot be read: {error}"),
+            excerpt: None,
         }],
     }
 }
@@ -197,10 +317,19 @@ fn human(verdict: &Verdict<'_>, paint: Paint) -> String {
             paint.tone(tone, found.severity),
             found.code
         );
-        for line in [found.path.as_str(), &found.message, &found.message_en] {
-            if !line.is_empty() {
-                text += &format!("    {line}\n");
-            }
+        if !found.path.is_empty() {
+            text += &format!("    {}\n", found.path);
+        }
+        if let Some(excerpt) = &found.excerpt {
+            let number = format!("{:>7}", found.line);
+            let bar = paint.tone(Tone::Faint, format!("{number} |"));
+            let empty = paint.tone(Tone::Faint, format!("{} |", " ".repeat(number.len())));
+            let mark = paint.tone(tone, "^");
+            let indent = " ".repeat(excerpt.before);
+            text += &format!("{bar} {}\n{empty} {indent}{mark}\n", excerpt.text);
+        }
+        for line in [&found.message, &found.message_en] {
+            text += &format!("    {line}\n");
         }
     }
     if verdict.findings_dropped > 0 {
@@ -231,7 +360,8 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("samples")
             .join(name);
-        let reading = edxml::read_from(open(&path).unwrap(), &Limits::default()).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let reading = edxml::read(&bytes, &Limits::default());
         (name.to_owned(), reading)
     }
 
@@ -317,12 +447,48 @@ mod tests {
         let verdict = unreadable("/no/such/file", &error, Level::Axis);
         assert!(!verdict.accepted());
         assert!(human(&verdict, PLAIN).starts_with("/no/such/file: error: CANNOT_READ"));
-        assert!(
-            open(Path::new(env!("CARGO_MANIFEST_DIR")))
-                .err()
-                .unwrap()
-                .to_string()
-                .contains("*.edxml")
-        );
+    }
+
+    #[test]
+    fn the_place_is_marked_in_its_line() {
+        let text = "<a>\r\n  <b>Huế</b><c>x</c>\r\n</a>";
+        let mark = |needle: &str| {
+            let offset = text.find(needle).unwrap() as u64;
+            excerpt(&mut Cursor::new(text), offset).unwrap().unwrap()
+        };
+        let found = mark("<c>");
+        assert_eq!(found.text, "<b>Huế</b><c>x</c>");
+        assert_eq!(found.before, "<b>Huế</b>".chars().count());
+        assert_eq!(mark("<b>").before, 0);
+        assert_eq!(mark("<a>").text, "<a>");
+        let long = format!("{}!{}", "ế".repeat(100), "ế".repeat(100));
+        let found = excerpt(&mut Cursor::new(&long), 300).unwrap().unwrap();
+        assert_eq!(found.text.chars().nth(found.before), Some('!'));
+        assert!(found.text.starts_with("…ế") && found.text.ends_with("ế…"));
+        assert_eq!(excerpt(&mut Cursor::new(""), 0).unwrap(), None);
+        assert!(excerpt(&mut Cursor::new("ab"), 9).unwrap().is_some());
+
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+        let file = folder.join("malformed/not-well-formed.edxml");
+        let name = file.display().to_string();
+        let text = human(&check(&file, &name, Level::Axis, true).unwrap(), PLAIN);
+        let lines: Vec<_> = text.lines().collect();
+        let caret = lines
+            .iter()
+            .position(|line| line.trim_end().ends_with('^'))
+            .unwrap();
+        let column = lines[caret].chars().count() - 1;
+        assert_eq!(lines[caret - 1].chars().nth(column), Some('<'), "{text}");
+    }
+
+    #[test]
+    fn a_folder_stands_for_the_packages_below_it() {
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+        let listed = files(&[samples, PathBuf::from("-"), PathBuf::from("no-such-file")]);
+        assert!(listed.len() >= 22 && listed.iter().all(|(_, error)| error.is_none()));
+        assert!(listed.windows(2).take(19).all(|pair| pair[0].0 < pair[1].0));
+        let empty = tempfile::tempdir().unwrap();
+        let listed = files(&[empty.path().to_owned()]);
+        assert!(matches!(listed.as_slice(), [(_, Some(_))]), "{listed:?}");
     }
 }
