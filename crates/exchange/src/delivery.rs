@@ -9,7 +9,7 @@ use ledger::id::{AgencyId, DeliveryId, SystemId};
 use ledger::open::{OpenDelivery, Place};
 use ledger::rows::DeliveryRow;
 use ledger::time::Ms;
-use ledger::{Change, ChangeDelivery, Command, Committed, PackageBytes, StoredPackage};
+use ledger::{AtHand, Change, ChangeDelivery, Command, Committed, PackageBytes, StoredPackage};
 
 use crate::lease::Holder;
 use crate::made;
@@ -345,7 +345,7 @@ impl Inner {
         via: &'static str,
     ) -> Result<Option<Offer>, Refusal> {
         let id = delivery.id(&place);
-        let Some(row) = self.ask(move |query| Ok(query.delivery(id))).await? else {
+        let Some(row) = self.delivery(id).await? else {
             return Ok(None);
         };
         // After a restart the count of offers is gone; the state tells that there was one.
@@ -377,7 +377,7 @@ impl Inner {
         delivery: DeliveryId,
         actor: Actor,
         via: &'static str,
-    ) -> Result<(DeliveryRow, StoredPackage, Content), Refusal> {
+    ) -> Result<(DeliveryRow, Arc<StoredPackage>, Content), Refusal> {
         let committed = self
             .commit(Command::Change(Box::new(ChangeDelivery {
                 delivery,
@@ -397,17 +397,37 @@ impl Inner {
         let package_id = row
             .package_id()
             .ok_or_else(|| Refusal::new(Name::Internal))?;
+        if let Some(AtHand {
+            package,
+            bytes: Some(bytes),
+        }) = self.ledger.query().package_at_hand(package_id)
+        {
+            // As they were hashed on their way in.
+            let content = Content {
+                source: Source::Whole(bytes),
+                leased: None,
+            };
+            return Ok((row, package, content));
+        }
         let opened = self
             .ask(move |query| {
                 let Some(package) = query.package(package_id)? else {
                     return Ok(None);
                 };
                 let content = content(query.bytes(&package)?)?;
-                Ok(Some((package, content)))
+                Ok(Some((Arc::new(package), content)))
             })
             .await?;
         let (package, content) = opened.ok_or_else(|| Refusal::new(Name::NotFound))?;
         Ok((row, package, content))
+    }
+
+    /// A delivery's row: from memory if it changed a moment ago, else from the index.
+    async fn delivery(&self, delivery: DeliveryId) -> Result<Option<DeliveryRow>, Refusal> {
+        match self.ledger.query().delivery_at_hand(delivery) {
+            Some(row) => Ok(Some(row)),
+            None => self.ask(move |query| Ok(query.delivery(delivery))).await,
+        }
     }
 
     /// A delivery for an agency of the system.
@@ -416,16 +436,13 @@ impl Inner {
         system: &SystemId,
         delivery: DeliveryId,
     ) -> Result<DeliveryRow, Refusal> {
-        let row = self
-            .ask(move |query| Ok(query.delivery(delivery)))
-            .await?
-            .ok_or_else(|| {
-                Refusal::new(Name::NotFound).at(
-                    "delivery_id",
-                    format!("Không có bản gửi {delivery}."),
-                    format!("There is no delivery {delivery}."),
-                )
-            })?;
+        let row = self.delivery(delivery).await?.ok_or_else(|| {
+            Refusal::new(Name::NotFound).at(
+                "delivery_id",
+                format!("Không có bản gửi {delivery}."),
+                format!("There is no delivery {delivery}."),
+            )
+        })?;
         if !self.serves(system, AgencyId(row.receiver)) {
             return Err(Refusal::new(Name::ForeignDelivery));
         }
@@ -484,15 +501,21 @@ impl Inner {
             return Ok(None);
         };
         let receiver = AgencyId(row.receiver);
-        let stored = self
-            .ask(move |query| {
-                let cell = query.cell(document, receiver);
-                if cell.own || cell.axis_01 {
-                    return Ok(None);
-                }
-                query.package(package_id)
-            })
-            .await?;
+        let stored = match self.ledger.query().package_at_hand(package_id) {
+            // A receiver has hardly answered what just came. If it has, the ledger leaves the
+            // 01 out.
+            Some(at_hand) => Some(at_hand.package),
+            None => {
+                self.ask(move |query| {
+                    let cell = query.cell(document, receiver);
+                    if cell.own || cell.axis_01 {
+                        return Ok(None);
+                    }
+                    Ok(query.package(package_id)?.map(Arc::new))
+                })
+                .await?
+            }
+        };
         Ok(stored.and_then(|stored| {
             let id = self.ledger.next_package_id();
             made::arrived(&registry, &stored.facts, receiver, id, now).map(Box::new)
