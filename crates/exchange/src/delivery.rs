@@ -18,7 +18,7 @@ use crate::service::{Exchange, Inner, Peer, refused_query};
 use crate::types::{DeliveryState, Facts, FetchFilter, Header, Lane, Outcome, Settle, Settled};
 
 /// How long a delivery that turned out not to be servable is not looked at again, in ms.
-const ASIDE: i64 = 1_000;
+pub(crate) const ASIDE: i64 = 1_000;
 /// Content up to this size is read at once when it is offered.
 const AT_ONCE: u64 = 64 << 10;
 
@@ -120,6 +120,7 @@ impl Exchange {
             if inner.closing.is_cancelled() {
                 return Err(Refusal::new(Name::NotServing).retry_after(5_000));
             }
+            inner.still_valid(peer)?;
             let Some((place, delivery, before, until)) = inner.lease_next(peer.system(), filter)?
             else {
                 return Ok(None);
@@ -140,7 +141,7 @@ impl Exchange {
                     lease.keep();
                 }
                 Err(refusal) => {
-                    if refusal.name == Name::ContentDamaged {
+                    if is_its_own(refusal.name) {
                         // Put aside for the time of the lease: the next fetch gets another one.
                         lease.keep();
                     }
@@ -156,6 +157,7 @@ impl Exchange {
     /// NOT_FOUND, FOREIGN_DELIVERY, WRONG_STATE, RECALLED, REASON_MISSING, or the ledger's.
     pub async fn settle(&self, peer: &Peer, settle: Settle) -> Result<Settled, Refusal> {
         let inner = &self.inner;
+        inner.still_valid(peer)?;
         let delivery = settle.delivery;
         let row = inner.own_delivery(peer.system(), delivery).await?;
         let now = inner.now();
@@ -238,6 +240,7 @@ impl Exchange {
     /// NOT_FOUND, FOREIGN_DELIVERY, RECALLED, REMOVED, WRONG_STATE while it is held.
     pub async fn download(&self, peer: &Peer, delivery: DeliveryId) -> Result<Offer, Refusal> {
         let inner = &self.inner;
+        inner.still_valid(peer)?;
         let row = inner.own_delivery(peer.system(), delivery).await?;
         let (row, package, content) = inner.serve(row, delivery, peer.actor(), "download").await?;
         let header = inner.header(delivery, &row, &package, 0, None);
@@ -521,6 +524,12 @@ impl Inner {
             made::arrived(&registry, &stored.facts, receiver, id, now).map(Box::new)
         }))
     }
+}
+
+/// Whether a refusal lies in the delivery itself, so that it would hold up the others if it came
+/// first again at once.
+pub(crate) const fn is_its_own(name: Name) -> bool {
+    matches!(name, Name::ContentDamaged | Name::Removed | Name::Internal)
 }
 
 pub(crate) fn facts_of(package: &StoredPackage) -> Facts {

@@ -92,11 +92,20 @@ impl Leases {
         }
     }
 
-    /// Ends a lease because the delivery was settled.
-    pub(crate) fn settled(&self, delivery: &DeliveryId) {
+    /// Keeps a delivery that this stream holds from being offered until then.
+    pub(crate) fn leave(&self, delivery: &DeliveryId, stream: u64, until: Ms) {
+        if let Some(lease) = self.held().leases.get_mut(delivery)
+            && lease.holder == Holder::Stream(stream)
+        {
+            lease.holder = Holder::Until(until);
+        }
+    }
+
+    /// Ends the round: the lease, if there was one, and the count of offers.
+    pub(crate) fn settled(&self, delivery: &DeliveryId) -> Option<Place> {
         let mut held = self.held();
-        held.leases.remove(delivery);
         held.offers.remove(delivery);
+        held.leases.remove(delivery).map(|lease| lease.place)
     }
 
     /// Gives a lease back unsettled.

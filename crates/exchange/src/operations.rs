@@ -81,23 +81,24 @@ impl Exchange {
             dead: 0,
             lanes: [0; 4],
             oldest: None,
-            streams: registry
-                .systems_of(id)
-                .iter()
-                .map(|system| inner.relay.streams(system))
-                .sum(),
+            streams: 0,
             last_fetch: None,
         };
-        if let Some(id) = asked {
-            counted.insert(id, empty(id));
-        }
-        {
+        let agencies: Vec<AgencyId> = match asked {
+            Some(id) => {
+                counted.insert(id, empty(id));
+                vec![id]
+            }
+            None => registry
+                .agencies()
+                .map(|(id, _)| id)
+                .filter(|id| mine(*id))
+                .collect(),
+        };
+        for id in agencies {
+            // The guard is let go between agencies: commits wait for it.
             let open = inner.ledger.open_deliveries();
-            for (place, delivery) in open.iter() {
-                let id = place.receiver;
-                if asked.is_some_and(|asked| asked != id) || !mine(id) {
-                    continue;
-                }
+            for (place, delivery) in open.of(id) {
                 let queue = counted.entry(id).or_insert_with(|| empty(id));
                 match delivery.state() {
                     DeliveryState::Pending => queue.pending += 1,
@@ -112,6 +113,10 @@ impl Exchange {
                     queue.oldest = Some(queue.oldest.map_or(at, |oldest| oldest.min(at)));
                 }
             }
+        }
+        for (id, queue) in &mut counted {
+            let systems = registry.systems_of(*id).iter();
+            queue.streams = systems.map(|system| inner.relay.streams(system)).sum();
         }
         let last_fetch = inner
             .last_fetch
@@ -166,7 +171,10 @@ impl Exchange {
                     changed: true,
                     ..
                 }) => {
-                    self.inner.leases.settled(&delivery);
+                    // A lease of the round before kept its wake-up from going out.
+                    if let Some(place) = self.inner.leases.settled(&delivery) {
+                        self.inner.offer_again(&[place]);
+                    }
                     redelivered.opened.push((delivery, package, round));
                 }
                 // It waits already.

@@ -36,6 +36,8 @@ pub struct Upload {
     start: BytesMut,
     file: Option<Temporary>,
     size: u64,
+    /// A write began and did not end well: bytes are missing.
+    broken: bool,
 }
 
 impl Exchange {
@@ -88,6 +90,7 @@ impl Exchange {
             start: BytesMut::new(),
             file: None,
             size: 0,
+            broken: false,
         })
     }
 }
@@ -98,6 +101,8 @@ impl Upload {
     /// # Errors
     /// TOO_LARGE, LIMIT_REACHED, or the disk's; the upload is over then.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), Refusal> {
+        // Until the end is reached: whoever drops this future loses the chunk.
+        let broken = std::mem::replace(&mut self.broken, true);
         self.size += chunk.len() as u64;
         let limit = self.inner.usages.limits().max_package;
         if self.size > limit {
@@ -110,6 +115,7 @@ impl Upload {
         let inline_limit = self.inner.ledger.payloads().inline_limit();
         if self.file.is_none() && self.size <= inline_limit {
             self.start.extend_from_slice(&chunk);
+            self.broken = broken;
             return Ok(());
         }
         let start = std::mem::take(&mut self.start);
@@ -127,6 +133,7 @@ impl Upload {
             Ok(file)
         });
         self.file = Some(written.await?);
+        self.broken = broken;
         Ok(())
     }
 
@@ -143,7 +150,11 @@ impl Upload {
             start,
             file,
             size,
+            broken,
         } = self;
+        if broken {
+            return Err(Refusal::new(Name::Incomplete));
+        }
         let body = match file {
             Some(file) => Body::File(file),
             None => Body::Inline(start.freeze()),
@@ -285,6 +296,8 @@ impl Inner {
         body: Body,
         options: PushOptions,
     ) -> Result<Receipt, Refusal> {
+        // A long upload may have outlived them.
+        self.still_valid(peer)?;
         let now = self.now();
         let registry = self.ledger.registry();
         let id = self.ledger.next_package_id();

@@ -12,6 +12,7 @@ use ledger::id::{AgencyId, DeliveryId, SystemId};
 use ledger::open::Place;
 use ledger::registry::Registry;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use crate::lease::Leases;
 use crate::types::Lane;
@@ -25,6 +26,9 @@ pub(crate) struct Relay {
     bus: Arc<dyn Bus>,
     window: usize,
     outlets: Mutex<HashMap<SystemId, Arc<Outlet>>>,
+    /// The last pump of each system. The next one begins when it has ended: its last purge must
+    /// not take what the next one has published.
+    pumps: Mutex<HashMap<SystemId, JoinHandle<()>>>,
     streams: AtomicU64,
     /// Counts changes after which streams must look whether they may go on.
     generation: watch::Sender<u64>,
@@ -47,6 +51,10 @@ type Order = (u8, u8, u64, u32, u32);
 struct Flow {
     streams: u32,
     closed: bool,
+    /// How often the backlog was asked for (once by each stream that comes), and up to which
+    /// time of asking it has been added.
+    asked: u64,
+    filled: u64,
     waiting: BTreeMap<Order, Place>,
     published: HashMap<DeliveryId, Place>,
     /// Published and not leased, by lane.
@@ -58,10 +66,12 @@ impl Outlet {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing waits and nothing is on its way.
-    pub(crate) fn is_drained(&self) -> bool {
+    /// Whether nothing accepted up to `position` waits or is on its way to a stream. What comes
+    /// later does not count: it may never stop coming.
+    pub(crate) fn is_drained(&self, position: u64) -> bool {
         let flow = self.flow();
-        flow.waiting.is_empty() && flow.published.is_empty()
+        let mut places = flow.waiting.values().chain(flow.published.values());
+        flow.filled == flow.asked && !places.any(|place| place.position <= position)
     }
 
     /// Resolves when something left the flow after this call.
@@ -81,6 +91,23 @@ impl Outlet {
         self.work.notify_one();
         self.drained.notify_waiters();
         place
+    }
+
+    /// A delivery that could not be published waits again.
+    fn put_back(&self, delivery: &DeliveryId, place: Place) {
+        let mut flow = self.flow();
+        if flow.published.remove(delivery).is_some() {
+            let lane = lane_number(place.lane());
+            flow.counts[lane] = flow.counts[lane].saturating_sub(1);
+        }
+        flow.waiting.insert(place.order(), place);
+    }
+
+    fn fill(&self, asked: u64, backlog: Vec<Place>) {
+        let mut flow = self.flow();
+        flow.waiting
+            .extend(backlog.into_iter().map(|place| (place.order(), place)));
+        flow.filled = asked;
     }
 
     fn add(&self, places: impl Iterator<Item = Place>) {
@@ -108,6 +135,7 @@ impl Relay {
             bus,
             window: window.max(1),
             outlets: Mutex::default(),
+            pumps: Mutex::default(),
             streams: AtomicU64::new(0),
             generation: watch::Sender::new(0),
         }
@@ -142,7 +170,7 @@ impl Relay {
         self: &Arc<Self>,
         system: &SystemId,
         ledger: &Ledger,
-        leases: &Leases,
+        leases: &Arc<Leases>,
     ) -> (u64, Arc<Outlet>) {
         let stream = self.streams.fetch_add(1, Ordering::Relaxed);
         let (outlet, is_new) = {
@@ -157,15 +185,24 @@ impl Relay {
                     drained: Notify::new(),
                 })
             });
-            outlet.flow().streams += 1;
+            let mut flow = outlet.flow();
+            flow.streams += 1;
+            flow.asked += 1;
+            drop(flow);
             (Arc::clone(outlet), is_new)
         };
         if is_new {
-            // What becomes ready from here on is added by `ready`; this adds what stood before.
-            let backlog = backlog(system, ledger, leases);
-            outlet.add(backlog.into_iter());
-            tokio::spawn(pump(Arc::clone(self), Arc::clone(&outlet), ledger.clone()));
+            let mut pumps = self.pumps.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = pumps.remove(system);
+            let pump = Pump {
+                relay: Arc::clone(self),
+                outlet: Arc::clone(&outlet),
+                ledger: ledger.clone(),
+                leases: Arc::clone(leases),
+            };
+            pumps.insert(system.clone(), tokio::spawn(pump.run(before)));
         }
+        outlet.work.notify_one();
         (stream, outlet)
     }
 
@@ -183,7 +220,7 @@ impl Relay {
     }
 
     /// Deliveries became ready: those of systems with a stream go on their way.
-    pub(crate) fn ready(&self, places: &[Place], registry: &Registry, leases: &Leases) {
+    pub(crate) fn ready(&self, places: &[Place], registry: &Registry) {
         if places.is_empty() {
             return;
         }
@@ -191,7 +228,6 @@ impl Relay {
         if outlets.is_empty() {
             return;
         }
-        let _ = leases;
         for place in places {
             for system in registry.systems_of(place.receiver) {
                 if let Some(outlet) = outlets.get(system) {
@@ -207,95 +243,137 @@ impl Relay {
     }
 }
 
-fn backlog(system: &SystemId, ledger: &Ledger, leases: &Leases) -> Vec<Place> {
+/// What stands open for the agencies of a system. The guard is let go between agencies, so that
+/// commits do not wait for the whole of a long list.
+fn backlog(system: &SystemId, ledger: &Ledger) -> Vec<Place> {
     let registry = ledger.registry();
     let Some(served) = registry.system(system.as_str()) else {
         return Vec::new();
     };
-    let open = ledger.open_deliveries();
-    let agencies = served.facts.agencies.iter().map(|agency| AgencyId(*agency));
-    agencies
-        .flat_map(|agency| open.of(agency))
-        .filter(|(place, delivery)| {
-            delivery.is_deliverable() && !leases.is_held(&delivery.id(place))
-        })
-        .map(|(place, _)| *place)
-        .collect()
+    let mut places = Vec::new();
+    for agency in &served.facts.agencies {
+        let open = ledger.open_deliveries();
+        places.extend(
+            open.of(AgencyId(*agency))
+                .filter(|(_, delivery)| delivery.is_deliverable())
+                .map(|(place, _)| *place),
+        );
+    }
+    places
 }
 
-/// Publishes what waits, lane by lane, as far as the window goes, until the last stream left.
-async fn pump(relay: Arc<Relay>, outlet: Arc<Outlet>, ledger: Ledger) {
-    let system: Arc<str> = outlet.system.as_str().into();
-    loop {
-        let next = {
-            let mut flow = outlet.flow();
-            if flow.closed {
-                break;
+/// Publishes what waits for one system, lane by lane, as far as the window goes, until the last
+/// stream left.
+struct Pump {
+    relay: Arc<Relay>,
+    outlet: Arc<Outlet>,
+    ledger: Ledger,
+    leases: Arc<Leases>,
+}
+
+/// What a pump does next.
+enum Step {
+    /// Add the backlog, asked for so many times.
+    Fill(u64),
+    Publish(Place, DeliveryId),
+    Wait,
+    End,
+}
+
+impl Pump {
+    async fn run(self, before: Option<JoinHandle<()>>) {
+        if let Some(before) = before {
+            // However it ended, it publishes and purges no more.
+            let _ = before.await;
+        }
+        let outlet = &self.outlet;
+        let system: Arc<str> = outlet.system.as_str().into();
+        loop {
+            let (place, delivery) = match self.step() {
+                Step::Publish(place, delivery) => (place, delivery),
+                // What becomes ready since the outlet stands is added by `ready`; this is what
+                // stood before. Whoever asks has a receipt perhaps that `ready` has not heard of.
+                Step::Fill(asked) => {
+                    let (id, ledger) = (outlet.system.clone(), self.ledger.clone());
+                    let backlog = tokio::task::spawn_blocking(move || backlog(&id, &ledger));
+                    // Without an answer the runtime is ending.
+                    outlet.fill(asked, backlog.await.unwrap_or_default());
+                    continue;
+                }
+                Step::Wait => {
+                    outlet.drained.notify_waiters();
+                    outlet.work.notified().await;
+                    continue;
+                }
+                Step::End => break,
+            };
+            let queue = Queue::new(Arc::clone(&system), bus_lane(place.lane()));
+            let message = Message {
+                id: *delivery.as_bytes(),
+                agency: place.receiver.0,
+                body: bytes::Bytes::new(),
+            };
+            if let Err(error) = self.relay.bus.publish(&queue, message).await {
+                if matches!(error, bus::PublishError::Closed) {
+                    break;
+                }
+                tracing::warn!(%error, system = %outlet.system, "a wake-up could not be published; it is tried again");
+                outlet.put_back(&delivery, place);
+                tokio::time::sleep(PAUSE).await;
             }
-            take(&mut flow, &ledger, relay.window)
-        };
-        let Some((place, delivery)) = next else {
-            outlet.drained.notify_waiters();
-            outlet.work.notified().await;
-            continue;
-        };
-        let queue = Queue::new(Arc::clone(&system), bus_lane(place.lane()));
-        let message = Message {
-            id: *delivery.as_bytes(),
-            agency: place.receiver.0,
-            body: bytes::Bytes::new(),
-        };
-        if let Err(error) = relay.bus.publish(&queue, message).await {
-            if relay.bus_is_closed(&error) {
-                break;
+        }
+        for lane in bus::Lane::ALL {
+            // Wake-ups without a stream are of no use; the next stream publishes anew.
+            let queue = Queue::new(Arc::clone(&system), lane);
+            let _ = self.relay.bus.purge(&queue).await;
+        }
+    }
+
+    /// Takes the next delivery to publish: the first in serving order whose lane's window has
+    /// room.
+    fn step(&self) -> Step {
+        // The open deliveries before the flow, never the other way round: a commit that waits
+        // for their guard holds up new readers, and one of those must not hold a lock that an
+        // older reader wants.
+        let open = self.ledger.open_deliveries();
+        let mut flow = self.outlet.flow();
+        if flow.closed {
+            return Step::End;
+        }
+        if flow.filled != flow.asked {
+            return Step::Fill(flow.asked);
+        }
+        let mut from: Order = (0, 0, 0, 0, 0);
+        loop {
+            let Some((order, place)) = flow.waiting.range(from..).next().map(|(o, p)| (*o, *p))
+            else {
+                return Step::Wait;
+            };
+            let lane = lane_number(place.lane());
+            if flow.counts[lane] >= self.relay.window {
+                // This lane is full: go on with the next one.
+                let Some(next) = order.0.checked_add(1) else {
+                    return Step::Wait;
+                };
+                from = (next, 0, 0, 0, 0);
+                continue;
             }
-            tracing::warn!(%error, system = %outlet.system, "a wake-up could not be published; it is tried again");
-            outlet.arrived(&delivery);
-            outlet.add(std::iter::once(place));
-            tokio::time::sleep(PAUSE).await;
+            flow.waiting.remove(&order);
+            let Some(delivery) = open
+                .get(&place)
+                .filter(|delivery| delivery.is_deliverable())
+            else {
+                continue;
+            };
+            let id = delivery.id(&place);
+            // One that is leased is offered again when its lease ends.
+            if flow.published.contains_key(&id) || self.leases.is_held(&id) {
+                continue;
+            }
+            flow.counts[lane] += 1;
+            flow.published.insert(id, place);
+            return Step::Publish(place, id);
         }
-    }
-    for lane in bus::Lane::ALL {
-        // Wake-ups without a stream are of no use; the next stream publishes anew.
-        let _ = relay
-            .bus
-            .purge(&Queue::new(Arc::clone(&system), lane))
-            .await;
-    }
-}
-
-impl Relay {
-    fn bus_is_closed(&self, error: &bus::PublishError) -> bool {
-        matches!(error, bus::PublishError::Closed)
-    }
-}
-
-/// The next delivery to publish: the first in serving order whose lane's window has room.
-fn take(flow: &mut Flow, ledger: &Ledger, window: usize) -> Option<(Place, DeliveryId)> {
-    let open = ledger.open_deliveries();
-    let mut from: Order = (0, 0, 0, 0, 0);
-    loop {
-        let (order, place) = flow.waiting.range(from..).next().map(|(o, p)| (*o, *p))?;
-        let lane = lane_number(place.lane());
-        if flow.counts[lane] >= window {
-            // This lane is full: go on with the next one.
-            from = (order.0.checked_add(1)?, 0, 0, 0, 0);
-            continue;
-        }
-        flow.waiting.remove(&order);
-        let Some(delivery) = open
-            .get(&place)
-            .filter(|delivery| delivery.is_deliverable())
-        else {
-            continue;
-        };
-        let id = delivery.id(&place);
-        if flow.published.contains_key(&id) {
-            continue;
-        }
-        flow.counts[lane] += 1;
-        flow.published.insert(id, place);
-        return Some((place, id));
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::Embedded;
+use bytes::Bytes;
 use ledger::event::{Actor, Heartbeat, Started};
 use ledger::id::{AgencyId, SystemId};
 use ledger::registry::{Registry, System};
@@ -72,9 +73,10 @@ pub struct Peer {
     credential: Credential,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Credential {
-    Key(u32),
+    /// The sealed key: a key's number may come again after it was revoked, its seal never.
+    Key(Bytes),
     Pin([u8; 32]),
 }
 
@@ -96,10 +98,19 @@ impl Peer {
     pub(crate) fn is_valid(&self, registry: &Registry) -> bool {
         registry.system(self.system.as_str()).is_some_and(|system| {
             !system.facts.suspended
-                && match self.credential {
-                    Credential::Key(id) => system.keys.iter().any(|key| key.key_id == id),
+                && match &self.credential {
+                    Credential::Key(sealed) => system.keys.iter().any(|key| key.sealed == *sealed),
                     Credential::Pin(pin) => system.pins.iter().any(|p| p.spki_sha256 == pin[..]),
                 }
+        })
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Key(_) => "Key(…)",
+            Self::Pin(_) => "Pin(…)",
         })
     }
 }
@@ -145,7 +156,7 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     pub(crate) sealer: Sealer,
     pub(crate) usages: Usages,
-    pub(crate) leases: Leases,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) relay: Arc<Relay>,
     pub(crate) started_at: Ms,
     pub(crate) index_trusted: bool,
@@ -217,7 +228,7 @@ impl Exchange {
         ledger.commit(Command::Note(Fact::Started(started))).await?;
         let inner = Arc::new(Inner {
             usages: Usages::new(options.limits.clone()),
-            leases: Leases::default(),
+            leases: Arc::default(),
             relay: Arc::new(Relay::new(Arc::new(Embedded::default()), options.window)),
             ledger,
             sealer,
@@ -231,9 +242,7 @@ impl Exchange {
         let weak = Arc::downgrade(&inner);
         inner.ledger.observe(Box::new(move |visible| {
             if let Some(inner) = weak.upgrade() {
-                inner
-                    .relay
-                    .ready(visible.ready, &inner.ledger.registry(), &inner.leases);
+                inner.relay.ready(visible.ready, &inner.ledger.registry());
                 if visible.revoked {
                     inner.relay.look_again();
                 }
@@ -270,7 +279,7 @@ impl Exchange {
                     .keys
                     .iter()
                     .find(|k| self.inner.sealer.matches(id, &k.sealed, key));
-                valid.map(|key| (system, Credential::Key(key.key_id)))
+                valid.map(|key| (system, Credential::Key(key.sealed.clone())))
             }),
             Credentials::Certificate { spki_sha256 } => registry
                 .pinned(&spki_sha256)
@@ -314,6 +323,19 @@ impl Inner {
             Ok(answer) => answer.map_err(|error| refused_query(&error)),
             Err(_) => Err(Refusal::new(Name::Internal)),
         }
+    }
+
+    /// Refuses a peer whose key or certificate was revoked since it showed it: calls that last
+    /// long must not outlive them.
+    pub(crate) fn still_valid(&self, peer: &Peer) -> Result<(), Refusal> {
+        if peer.is_valid(&self.ledger.registry()) {
+            return Ok(());
+        }
+        Err(Refusal::new(Name::Unauthenticated).at(
+            "axis-key",
+            "Khóa hoặc chứng thư của hệ thống đã bị thu hồi.",
+            "The system's key or certificate was revoked.",
+        ))
     }
 
     /// Whether an agency is served by the system.
@@ -397,8 +419,7 @@ impl Inner {
             .copied()
             .collect();
         drop(open);
-        self.relay
-            .ready(&still, &self.ledger.registry(), &self.leases);
+        self.relay.ready(&still, &self.ledger.registry());
     }
 }
 

@@ -10,9 +10,11 @@ use bus::Lanes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use ledger::id::DeliveryId;
+use ledger::open::Place;
+use ledger::time::Ms;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
-use crate::delivery::Offer;
+use crate::delivery::{ASIDE, Offer, is_its_own};
 use crate::lease::Holder;
 use crate::refusal::{Name, Refusal};
 use crate::relay::Outlet;
@@ -32,7 +34,8 @@ pub enum Next {
     Cut(Refusal),
 }
 
-type Preparing = Pin<Box<dyn Future<Output = (DeliveryId, Result<Option<Offer>, Refusal>)> + Send>>;
+type Prepared = (DeliveryId, Place, Result<Option<Offer>, Refusal>);
+type Preparing = Pin<Box<dyn Future<Output = Prepared> + Send>>;
 
 /// The deliveries of a system as they come. Dropping it gives its leases back.
 pub struct Subscription {
@@ -44,6 +47,10 @@ pub struct Subscription {
     credit: Arc<Credit>,
     preparing: FuturesOrdered<Preparing>,
     caught_up: bool,
+    /// The last position when the stream was opened: what was accepted up to it waited then.
+    opened_at: u64,
+    /// Deliveries of those among `preparing`.
+    of_backlog: usize,
     generation: watch::Receiver<u64>,
     _permit: OwnedSemaphorePermit,
 }
@@ -98,6 +105,7 @@ impl Exchange {
                 Refusal::new(Name::NotServing).retry_after(5_000)
             })?;
         let generation = inner.relay.generation();
+        let opened_at = inner.ledger.last().map_or(0, |last| last.position);
         let (stream, outlet) = inner
             .relay
             .attach(peer.system(), &inner.ledger, &inner.leases);
@@ -112,6 +120,8 @@ impl Exchange {
             }),
             preparing: FuturesOrdered::new(),
             caught_up: false,
+            opened_at,
+            of_backlog: 0,
             generation,
             _permit: permit,
             inner,
@@ -138,17 +148,13 @@ impl Subscription {
                 return Next::Cut(Refusal::new(Name::NotServing).retry_after(5_000));
             }
             let _ = *self.generation.borrow_and_update();
-            if !self.peer.is_valid(&self.inner.ledger.registry()) {
-                return Next::Cut(Refusal::new(Name::Unauthenticated).at(
-                    "axis-key",
-                    "Khóa hoặc chứng thư của hệ thống đã bị thu hồi.",
-                    "The system's key or certificate was revoked.",
-                ));
+            if let Err(refusal) = self.inner.still_valid(&self.peer) {
+                return Next::Cut(refusal);
             }
             let outlet = Arc::clone(&self.outlet);
             let mut drained = std::pin::pin!(outlet.drained());
             drained.as_mut().enable();
-            if !self.caught_up && self.preparing.is_empty() && self.outlet.is_drained() {
+            if !self.caught_up && self.of_backlog == 0 && self.outlet.is_drained(self.opened_at) {
                 self.caught_up = true;
                 return Next::CaughtUp;
             }
@@ -159,12 +165,15 @@ impl Subscription {
             tokio::select! {
                 () = closing.cancelled() => {}
                 _ = self.generation.changed() => {}
-                Some((delivery, prepared)) = self.preparing.next(), if !self.preparing.is_empty() => {
+                Some((delivery, place, prepared)) = self.preparing.next(), if !self.preparing.is_empty() => {
+                    self.of_backlog -= usize::from(place.position <= self.opened_at);
                     match prepared {
                         Ok(Some(offer)) => return Next::Offer(Box::new(offer)),
-                        // Recalled or settled on its way: the credit is for another one.
+                        // Recalled or settled on its way: the credit is for another one. It is
+                        // looked at once more, because a new round may have come meanwhile.
                         Ok(None) => {
-                            self.inner.leases.settled(&delivery);
+                            let until = Ms(self.inner.now().0 + ASIDE);
+                            self.inner.leases.leave(&delivery, self.stream, until);
                             self.add_credit(1);
                         }
                         Err(refusal) => return self.stumble(delivery, refusal),
@@ -216,22 +225,21 @@ impl Subscription {
             return;
         };
         self.credit.left.fetch_sub(1, Ordering::SeqCst);
+        self.of_backlog += usize::from(place.position <= self.opened_at);
         let (inner, peer) = (Arc::clone(&self.inner), self.peer.clone());
         self.preparing.push_back(Box::pin(async move {
-            (
-                id,
-                inner
-                    .prepare(&peer, place, delivery, before, None, "subscribe")
-                    .await,
-            )
+            let prepared = inner
+                .prepare(&peer, place, delivery, before, None, "subscribe")
+                .await;
+            (id, place, prepared)
         }));
     }
 
-    /// A delivery could not be prepared: the stream ends with the reason. Damaged content is
-    /// put aside for the time of a lease, so that a new stream gets the others meanwhile.
+    /// A delivery could not be prepared: the stream ends with the reason. One that is itself at
+    /// fault is put aside for the time of a lease, so that a new stream gets the others meanwhile.
     fn stumble(&self, delivery: DeliveryId, refusal: Refusal) -> Next {
         tracing::error!(%delivery, %refusal, "a delivery could not be served");
-        if refusal.name == Name::ContentDamaged {
+        if is_its_own(refusal.name) {
             self.inner
                 .leases
                 .put_aside(&delivery, self.inner.lease_end());

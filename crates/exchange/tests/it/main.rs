@@ -8,4 +8,5 @@ mod recall;
 mod receivers;
 mod redelivery;
 mod statuses;
+mod streams;
 mod systems;
