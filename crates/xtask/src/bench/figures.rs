@@ -172,8 +172,10 @@ pub(super) fn table(all: &[Figures]) -> String {
         "peak MiB",
     ];
     let mut rows = vec![titles.map(str::to_owned)];
-    let ms = |us: Option<f64>| us.map_or("–".to_owned(), |us| format!("{:.2}", us / 1_000.0));
-    let ratio = |ratio: Option<f64>| ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+    let ms =
+        |us: Option<f64>| us.map_or_else(|| "–".to_owned(), |us| format!("{:.2}", us / 1_000.0));
+    let ratio =
+        |ratio: Option<f64>| ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
     for figures in all {
         rows.push([
             figures.size.to_owned(),
