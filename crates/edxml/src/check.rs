@@ -202,6 +202,36 @@ fn required<R: BufRead>(header: &Header, c: &mut Cursor<'_, R>, message: &Place)
     if document.document_id.is_none() {
         c.tell_missing(FindingCode::NoDocumentId, message, "DocumentId", "");
     }
+    usual(header, c, message);
+}
+
+/// What every real document has, and some receivers ask for.
+fn usual<R: BufRead>(header: &Header, c: &mut Cursor<'_, R>, message: &Place) {
+    let document = &header.document;
+    let steered = document.steering_type.is_some() || c.findings.has(FindingCode::SteeringType);
+    // A sender that is missing altogether has been told.
+    let named = header
+        .from
+        .as_ref()
+        .is_none_or(|(from, _)| from.name.is_some());
+    for (there, child) in [
+        (named, "From/OrganName"),
+        (
+            document.promulgation.place.is_some(),
+            "PromulgationInfo/Place",
+        ),
+        (document.document_type.class.is_some(), "DocumentType/Type"),
+        (
+            document.document_type.name.is_some(),
+            "DocumentType/TypeName",
+        ),
+        (document.signer.full_name.is_some(), "SignerInfo/FullName"),
+        (steered, "SteeringType"),
+    ] {
+        if !there {
+            c.tell_missing(FindingCode::UsuallyPresent, message, child, child);
+        }
+    }
 }
 
 fn missing_in<R: BufRead>(

@@ -109,6 +109,10 @@ impl Header {
                 Name::ToPlaces => {
                     let mut places = std::mem::take(&mut document.to_places);
                     self.each(c, Name::Place, |c| places.extend(c.prose(1000)));
+                    let all: usize = places.iter().map(|place| place.chars().count()).sum();
+                    if all > 1000 && !c.stopped() {
+                        c.tell_last(FindingCode::ValueTooLong, "1000");
+                    }
                     self.document.to_places = places;
                 }
                 Name::OtherInfo => self.other_info(c),
@@ -174,6 +178,13 @@ impl Header {
                 _ => self.other(c, name),
             }
         }
+        if let (Some(class), false) = (kind.class, c.stopped()) {
+            if !matches!(class, 1 | 2) {
+                c.tell_last(FindingCode::UnknownClass, &class.to_string());
+            } else if let (Some(detail), None) = (kind.detail, kind.listed()) {
+                c.tell_last(FindingCode::UnknownType, &detail.to_string());
+            }
+        }
         self.document.document_type = kind;
     }
 
@@ -197,8 +208,8 @@ impl Header {
                 Name::Priority => info.priority = priority(c),
                 Name::SphereOfPromulgation => info.sphere = c.prose(100),
                 Name::TyperNotation => info.typer_notation = c.prose(10),
-                Name::PromulgationAmount => info.promulgation_amount = c.number(),
-                Name::PageAmount => info.page_amount = c.number(),
+                Name::PromulgationAmount => info.promulgation_amount = c.amount(),
+                Name::PageAmount => info.page_amount = c.amount(),
                 Name::Appendixes => {
                     self.each(c, Name::Appendix, |c| info.appendixes.extend(c.prose(250)));
                 }
@@ -515,12 +526,14 @@ fn business_kind<R: BufRead>(c: &mut Cursor<'_, R>) -> BusinessKind {
 fn steering_type<R: BufRead>(c: &mut Cursor<'_, R>) -> Option<u32> {
     let text = c.read_text().unwrap_or_default();
     let digits = text.trim();
-    let number = digits.parse().ok().filter(|_| plain_digits(digits));
+    let number: Option<u32> = digits.parse().ok().filter(|_| plain_digits(digits));
     if number.is_none() || digits.len() != text.len() {
         let text = text.to_owned();
         if !c.stopped() {
             c.tell_last(FindingCode::SteeringType, &text);
         }
+    } else if let Some(odd) = number.filter(|number| *number > 3) {
+        c.tell_last(FindingCode::UnknownSteering, &odd.to_string());
     }
     number
 }

@@ -6,6 +6,7 @@ use crate::cursor::Cursor;
 use crate::detail::Detail;
 use crate::finding::FindingCode;
 use crate::identifier::AgencyCode;
+use crate::text::is_legacy;
 use crate::time::{Date, Timestamp};
 
 impl<R: BufRead> Cursor<'_, R> {
@@ -17,7 +18,19 @@ impl<R: BufRead> Cursor<'_, R> {
         if long {
             self.tell_last(FindingCode::ValueTooLong, &most.to_string());
         }
+        if is_legacy(&text) {
+            self.tell_last(FindingCode::LegacyText, &text);
+        }
         Some(text)
+    }
+
+    /// A decimal number of at most three digits before a warning.
+    pub(crate) fn amount(&mut self) -> Option<u32> {
+        let number = self.number();
+        if number.is_some_and(|number| number > 999) {
+            self.tell_last(FindingCode::ValueTooLong, "3");
+        }
+        number
     }
 
     /// An identifier, number or file name: trimmed.

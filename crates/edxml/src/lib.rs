@@ -45,6 +45,7 @@ mod content;
 mod cursor;
 mod decode;
 mod detail;
+mod document_type;
 mod file_name;
 mod finding;
 mod header;

@@ -69,6 +69,36 @@ pub(crate) fn is_name(name: &str) -> bool {
     }
 }
 
+/// Whether a text looks like Vietnamese in an encoding from before Unicode (TCVN3 or VNI) that was
+/// taken for Latin-1: several words with letters that no Vietnamese word has, and none that only
+/// Vietnamese has.
+pub(crate) fn is_legacy(text: &str) -> bool {
+    // U+1E00 to U+1FFF, where most Vietnamese letters stand, begin with this byte in UTF-8; nearly
+    // every sound text ends here.
+    if text.is_ascii() || memchr::memchr(0xE1, text.as_bytes()).is_some() {
+        return false;
+    }
+    if text.contains(['ă', 'Ă', 'đ', 'Đ', 'ơ', 'Ơ', 'ư', 'Ư']) {
+        return false;
+    }
+    let odd_words = |odd: &[char]| {
+        let words = text.split_whitespace();
+        words
+            .filter(|word| word.contains(odd) && word.bytes().any(|b| b.is_ascii_alphabetic()))
+            .count()
+    };
+    const TCVN3: &[char] = &[
+        'µ', '¸', '¶', '·', '¹', '¨', '»', '¾', '¼', '½', 'Æ', '©', '®', 'ª', '«', '¬', '\u{AD}',
+        '§', '×', '÷', 'Ö', 'Ø', 'ß', 'Ç', 'Ñ', 'Î', 'å', 'æ', 'ç', 'ë', 'î', 'ï', 'ñ', 'ö', 'ø',
+        'û', 'ü', 'þ',
+    ];
+    const VNI: &[char] = &[
+        'ø', 'û', 'ï', 'å', 'ä', 'ö', 'ë', 'ü', 'ñ', 'Ø', 'Û', 'Ï', 'Å', 'Ä', 'Ö', 'Ë', 'Ü', 'Ñ',
+        'æ', 'î',
+    ];
+    odd_words(TCVN3) >= 3 || odd_words(VNI) >= 3
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +127,31 @@ mod tests {
         ] {
             assert!(!is_name(name), "{name}");
         }
+    }
+
+    #[test]
+    fn text_from_before_unicode_is_told_from_text() {
+        for text in [
+            "Céng hoµ x· héi chñ nghÜa ViÖt Nam",
+            "V/v b¸o c¸o t×nh h×nh thùc hiÖn",
+            "Coäng hoøa xaõ hoäi chuû nghóa Vieät Nam",
+            "V/v baùo caùo thöïc hieän nhieäm vuï",
+        ] {
+            assert!(is_legacy(text), "{text}");
+        }
+        for text in [
+            "",
+            "V/v bao cao",
+            "Cộng hòa xã hội chủ nghĩa Việt Nam",
+            "Báo cáo tháng ba",
+            "Thông báo hoàn thành công tác năm",
+            "Quá trình hoà giải, quê quán, toàn khoá, khoét",
+            "Müller và Citroën",
+            "© 2026 · 5 µm",
+        ] {
+            assert!(!is_legacy(text), "{text}");
+        }
+        // Decomposed text is no legacy text.
+        assert!(!is_legacy("Cô\u{323}ng ho\u{300}a xa\u{303} hô\u{323}i"));
     }
 }

@@ -69,12 +69,14 @@ fn document(from: &str, to: &str) -> String {
   <edXML:edXMLEnvelope xmlns:edXML="{QCVN}">
     <edXML:edXMLHeader>
       <edXML:MessageHeader>
-        <edXML:From><edXML:OrganId>000.00.12.H47</edXML:OrganId></edXML:From>
+        <edXML:From><edXML:OrganId>000.00.12.H47</edXML:OrganId><edXML:OrganName>Sở Nội vụ</edXML:OrganName></edXML:From>
         <edXML:To><edXML:OrganId>000.00.13.H47</edXML:OrganId></edXML:To>
         <edXML:DocumentId>000.00.12.H47,2026,7</edXML:DocumentId>
         <edXML:Code><edXML:CodeNumber>7</edXML:CodeNumber><edXML:CodeNotation>SNV-VP</edXML:CodeNotation></edXML:Code>
         <edXML:PromulgationInfo><edXML:Place>Huế</edXML:Place><edXML:PromulgationDate>2026/03/02</edXML:PromulgationDate></edXML:PromulgationInfo>
+        <edXML:DocumentType><edXML:Type>2</edXML:Type><edXML:TypeDetail>18</edXML:TypeDetail><edXML:TypeName>Công văn</edXML:TypeName></edXML:DocumentType>
         <edXML:Subject>V/v thử</edXML:Subject>
+        <edXML:SignerInfo><edXML:FullName>Nguyễn Văn A</edXML:FullName></edXML:SignerInfo>
         <edXML:OtherInfo><edXML:Priority>1</edXML:Priority></edXML:OtherInfo>
         <edXML:SteeringType>0</edXML:SteeringType>
       </edXML:MessageHeader>
@@ -110,7 +112,8 @@ fn one_fault_in_a_document_is_found_by_name_and_place() {
     let body = "edXML/edXMLEnvelope/edXMLBody/edXMLManifest";
     let at = |tail: &str| format!("{header}/{tail}");
     for (from, to, code, path, refused) in [
-        ("<edXML:From><edXML:OrganId>000.00.12.H47</edXML:OrganId></edXML:From>", "", F::NoFrom, at("From"), true),
+        ("<edXML:From><edXML:OrganId>000.00.12.H47</edXML:OrganId>", "<edXML:From>", F::NoFrom, at("From/OrganId"), true),
+        ("<edXML:From><edXML:OrganId>000.00.12.H47</edXML:OrganId><edXML:OrganName>Sở Nội vụ</edXML:OrganName></edXML:From>", "", F::NoFrom, at("From"), true),
         ("<edXML:From><edXML:OrganId>000.00.12.H47</edXML:OrganId>", "<edXML:From><edXML:OrganId> </edXML:OrganId>", F::NoFrom, at("From/OrganId"), true),
         ("<edXML:To><edXML:OrganId>000.00.13.H47</edXML:OrganId></edXML:To>", "", F::NoTo, at("To"), true),
         ("</edXML:To>", "</edXML:To><edXML:To/>", F::NoTo, at("To[2]/OrganId"), true),
@@ -153,6 +156,16 @@ fn one_fault_in_a_document_is_found_by_name_and_place() {
         ("<edXML:Subject>", "<edXML:Mới/><edXML:Subject>", F::UnknownElement, at("Mới"), false),
         ("<edXML:Subject>", "<edXML:Receiver/><edXML:Subject>", F::MisplacedElement, at("Receiver"), false),
         ("V/v thử", "V/v th\u{FFFD}", F::ReplacementCharacter, at("Subject"), false),
+        ("V/v thử", "V/v b¸o c¸o t×nh h×nh", F::LegacyText, at("Subject"), false),
+        ("<edXML:Type>2<", "<edXML:Type>18<", F::UnknownClass, at("DocumentType"), false),
+        ("<edXML:TypeDetail>18<", "<edXML:TypeDetail>33<", F::UnknownType, at("DocumentType"), false),
+        ("<edXML:SteeringType>0", "<edXML:SteeringType>7", F::UnknownSteering, at("SteeringType"), false),
+        ("<edXML:OrganName>Sở Nội vụ</edXML:OrganName>", "", F::UsuallyPresent, at("From/OrganName"), false),
+        ("<edXML:Place>Huế</edXML:Place>", "", F::UsuallyPresent, at("PromulgationInfo/Place"), false),
+        ("<edXML:TypeName>Công văn</edXML:TypeName>", "", F::UsuallyPresent, at("DocumentType/TypeName"), false),
+        ("<edXML:FullName>Nguyễn Văn A</edXML:FullName>", "", F::UsuallyPresent, at("SignerInfo/FullName"), false),
+        ("<edXML:SteeringType>0</edXML:SteeringType>", "", F::UsuallyPresent, at("SteeringType"), false),
+        ("<edXML:Priority>1</edXML:Priority>", "<edXML:PageAmount>1000</edXML:PageAmount>", F::ValueTooLong, at("OtherInfo/PageAmount"), false),
         ("V/v thử", "V/v\u{85}thử", F::ControlCharacter, at("Subject"), false),
         ("<edXML:CodeNumber>7<", "<edXML:CodeNumber>123456789012<", F::ValueTooLong, at("Code/CodeNumber"), false),
         ("<edXML:Reference>", "<edXML:Reference xlink:href=\"\">", F::UnboundPrefix, format!("{body}/Reference"), false),
