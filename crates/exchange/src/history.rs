@@ -45,7 +45,9 @@ impl Exchange {
                 let wanted = |package: &StoredPackage| {
                     let facts = &package.facts;
                     let at = Ms(facts.accepted_at_ms);
-                    let concerns = |agencies: &[AgencyId]| concerns(facts, agencies);
+                    let concerns = |agencies: &[AgencyId]| {
+                        concerns(query, &package.facts, package.id, agencies)
+                    };
                     search.kind.is_none_or(|kind| facts.kind == kind as i32)
                         && search.until.is_none_or(|until| at < until)
                         && agency.is_none_or(|agency| concerns(&[agency]))
@@ -187,7 +189,7 @@ impl Exchange {
                     if let Some(package) = query.package(id)?
                         && mine
                             .as_deref()
-                            .is_none_or(|mine| concerns(&package.facts, mine))
+                            .is_none_or(|mine| concerns(query, &package.facts, id, mine))
                     {
                         packages.push(package);
                     }
@@ -266,8 +268,9 @@ fn by(registry: &Registry, search: &Search) -> Result<By, Refusal> {
     Ok(By::Agency(agency))
 }
 
-/// Whether one of the agencies sent or receives a package.
-fn concerns(facts: &PackageAccepted, agencies: &[AgencyId]) -> bool {
+/// Whether one of the agencies sent or receives a package. One that became a receiver later
+/// does not stand in the facts and has a delivery all the same.
+fn concerns(query: &Query, facts: &PackageAccepted, id: PackageId, agencies: &[AgencyId]) -> bool {
     agencies.iter().any(|agency| {
         agency.0 == facts.sender
             || facts
@@ -275,7 +278,9 @@ fn concerns(facts: &PackageAccepted, agencies: &[AgencyId]) -> bool {
                 .iter()
                 .any(|receiver| receiver.agency == agency.0)
             || facts.duplicates.contains(&agency.0)
-    })
+    }) || agencies
+        .iter()
+        .any(|agency| query.delivery(DeliveryId::of(id, *agency)).is_some())
 }
 
 /// The packages that an id names, and the one delivery if it names one.

@@ -230,11 +230,13 @@ impl Exchange {
                         let Some(row) = query.delivery(delivery) else {
                             continue;
                         };
-                        if Ms(row.accepted_at) < since {
+                        if Ms(row.accepted_at) >= since {
+                            found.push((delivery, package));
+                        } else if i64::try_from(package.ms()).is_ok_and(|ms| ms < since.0) {
+                            // An id's time never goes back; a clock may have.
                             found.reverse();
                             return Ok(found);
                         }
-                        found.push((delivery, package));
                     }
                     if last {
                         found.reverse();

@@ -1,9 +1,9 @@
 //! Who may send, and to whom.
 
-use exchange::PushOptions;
 use exchange::refusal::Name;
+use exchange::{Caller, Credentials, PushOptions, Search};
 
-use crate::ground::{A, B, C, Ground, named, new};
+use crate::ground::{A, B, C, Ground, add, named, new, operator};
 
 #[tokio::test]
 async fn bad_receivers_are_named_all_at_once_and_nothing_is_half_sent() {
@@ -77,4 +77,44 @@ async fn what_cannot_be_read_is_refused_with_its_place_and_recorded() {
         (page.items[0].code.as_str(), page.items[0].system.as_str()),
         ("BAD_PACKAGE", "a")
     );
+}
+
+#[tokio::test]
+async fn who_became_a_receiver_later_sees_what_it_received() {
+    let ground = Ground::new().await;
+    let late = "000.00.04.H99";
+    let package = new("d1", &[B, late]);
+    let options = PushOptions { accept_known: true };
+    let push = || {
+        let package = package.clone().into();
+        ground.exchange.push(&ground.a, package, options)
+    };
+    push().await.unwrap();
+    let csv = format!("code,code_2020,name,parent\n{late},H99.04,Sở Xây dựng,\n");
+    ground
+        .exchange
+        .import_agencies(&operator(), csv.into(), "", false)
+        .await
+        .unwrap();
+    let key = add(&ground.exchange, "d", late).await;
+    let system = "d";
+    let credentials = Credentials::Key { system, key: &key };
+    let peer = ground.exchange.authenticate(credentials).unwrap();
+    let receipt = push().await.unwrap();
+    let (header, bytes) = ground.fetch(&peer).await.unwrap();
+    assert_eq!((header.package, bytes), (receipt.package, package.clone()));
+    let caller = Caller::System(peer);
+    for id in [header.package.to_string(), header.delivery.to_string()] {
+        let trace = ground.exchange.trace(&caller, &id).await.unwrap();
+        assert_eq!(trace.packages.len(), 1);
+    }
+    let found = ground.exchange.search(&caller, Search::default()).await;
+    assert_eq!(found.unwrap().items.len(), 1);
+    let stranger = Caller::System(ground.c.clone());
+    let refused = ground
+        .exchange
+        .trace(&stranger, &header.package.to_string())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.name, Name::NotFound);
 }
