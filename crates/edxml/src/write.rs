@@ -225,6 +225,43 @@ pub fn document(draft: &DocumentDraft) -> Vec<u8> {
     w.out
 }
 
+/// One `TraceHeader` on its own: names with this prefix (its colon included), lines that end so,
+/// one step deeper than `indent`.
+pub(crate) fn trace_header(prefix: &str, indent: &[u8], end: &[u8], step: &TraceHeader) -> Vec<u8> {
+    let mut w = Writer::new(256);
+    let deeper: &[u8] = if end.is_empty() { b"" } else { b"  " };
+    let line = |w: &mut Writer, steps: usize| {
+        w.out.extend_from_slice(indent);
+        w.out.extend_from_slice(&deeper.repeat(steps));
+    };
+    line(&mut w, 1);
+    w.out
+        .extend_from_slice(format!("<{prefix}TraceHeader>").as_bytes());
+    w.out.extend_from_slice(end);
+    let organ = step
+        .organ_id
+        .as_ref()
+        .map(|organ| organ.as_str().to_owned());
+    let time = step.timestamp.as_ref().map(ToString::to_string);
+    for (name, text) in [("OrganId", organ), ("Timestamp", time)] {
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+            continue;
+        };
+        line(&mut w, 2);
+        w.out
+            .extend_from_slice(format!("<{prefix}{name}>").as_bytes());
+        w.escape(name, &text);
+        w.out
+            .extend_from_slice(format!("</{prefix}{name}>").as_bytes());
+        w.out.extend_from_slice(end);
+    }
+    line(&mut w, 1);
+    w.out
+        .extend_from_slice(format!("</{prefix}TraceHeader>").as_bytes());
+    w.out.extend_from_slice(end);
+    w.out
+}
+
 fn content_id(file: &File, index: usize) -> String {
     match &file.content_id {
         Some(id) => id.clone(),
