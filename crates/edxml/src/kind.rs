@@ -132,8 +132,7 @@ impl ContentKind {
 
     /// The kinds that a declared MIME type promises; empty if it promises none that we know.
     fn promised(content_type: &str) -> &'static [ContentKind] {
-        let bare = content_type.split(';').next().unwrap_or_default().trim();
-        match bare.to_ascii_lowercase().as_str() {
+        match bare_type(content_type).as_str() {
             "application/pdf" => &[ContentKind::Pdf],
             "application/zip" | "application/x-zip-compressed" => &[ContentKind::Zip],
             "application/docx"
@@ -175,12 +174,30 @@ impl Attachment {
         }
     }
 
-    /// Whether the content is a ZIP around a file that is none itself, as the national SDK sends
-    /// most files: it begins like a ZIP, and the name is not that of a kind of ZIP. Whether it has
-    /// one entry only [`open`](Attachment::open) tells.
+    /// Whether the content may be a ZIP around a file, as the national SDK sends most files: it
+    /// begins like a ZIP, and the name is not that of a kind of ZIP; or it is declared as ZIP under
+    /// a name like `a.xlsx`, which the SDK wraps too. Whether there is one entry and no more, which
+    /// tells a wrapped xlsx from a plain one, [`open`](Attachment::open) finds out.
     pub fn is_wrapped(&self) -> bool {
-        self.kind() == ContentKind::Zip && !self.name.as_deref().is_some_and(is_zip_name)
+        let name = self.name.as_deref().unwrap_or_default();
+        let declared = bare_type(self.content_type.as_deref().unwrap_or_default());
+        let as_zip = matches!(
+            declared.as_str(),
+            "application/zip" | "application/x-zip-compressed"
+        );
+        let ending = name
+            .rsplit_once('.')
+            .map_or("", |(_, ending)| ending.trim());
+        self.kind() == ContentKind::Zip
+            && !ending.eq_ignore_ascii_case("zip")
+            && (as_zip || !is_zip_name(name))
     }
+}
+
+/// A MIME type without its parameters, in small letters.
+fn bare_type(content_type: &str) -> String {
+    let bare = content_type.split(';').next().unwrap_or_default();
+    bare.trim().to_ascii_lowercase()
 }
 
 /// Whether files with such a name are ZIP files by their nature.
@@ -268,6 +285,7 @@ mod tests {
             (None, true),
             (Some("a.zip"), false),
             (Some("a.DOCX"), false),
+            (Some("a.ZIP "), false),
             (Some("a.odt "), false),
         ] {
             let attachment = Attachment {
@@ -277,6 +295,13 @@ mod tests {
                 ..Attachment::default()
             };
             assert_eq!(attachment.is_wrapped(), wrapped, "{name:?}");
+            // Declared as ZIP: the SDK wraps every file but a few.
+            let declared = Attachment {
+                content_type: Some("application/zip".to_owned()),
+                ..attachment
+            };
+            let zip = name.is_some_and(|name| name.trim().to_lowercase().ends_with(".zip"));
+            assert_eq!(declared.is_wrapped(), !zip, "{name:?}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::code::StatusCode;
 use crate::identifier::AgencyCode;
@@ -148,6 +149,36 @@ impl DocumentDraft {
             bytes,
         });
         self
+    }
+
+    /// Adds a file the way the national SDK does: pdf, doc, docx, zip, xsl and xslx (its spelling)
+    /// as they are, everything else in a ZIP of one entry, declared as ZIP under the file's own
+    /// name. Receivers that use the SDK, and [`Attachment::open`](crate::Attachment::open), take
+    /// the file out again.
+    ///
+    /// # Errors
+    /// If the file cannot be packed: it has 4 GiB or more.
+    pub fn attach_as_sdk(
+        &mut self,
+        name: impl Into<String>,
+        bytes: Vec<u8>,
+    ) -> std::io::Result<&mut DocumentDraft> {
+        const RAW: &[&str] = &["pdf", "doc", "docx", "zip", "xsl", "xslx"];
+        let name = name.into();
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        if RAW.contains(&ending) {
+            let content_type = format!("application/{ending}");
+            return Ok(self.attach(name, content_type, bytes));
+        }
+        let entry = match ending.chars().all(|c| c.is_ascii_alphanumeric()) && !ending.is_empty() {
+            true => format!("{}.{ending}", self.attachments.len() + 1),
+            false => format!("{}", self.attachments.len() + 1),
+        };
+        let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file(entry, SimpleFileOptions::default())?;
+        zip.write_all(&bytes)?;
+        let packed = zip.finish()?.into_inner();
+        Ok(self.attach(name, "application/zip", packed))
     }
 }
 

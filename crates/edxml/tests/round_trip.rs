@@ -257,3 +257,60 @@ fn a_large_document_is_written_and_read_whole() {
         .unwrap();
     assert!(decoded == bytes);
 }
+
+#[test]
+fn files_attached_in_the_manner_of_the_sdk_come_out_as_they_went_in() {
+    use std::io::Cursor;
+    let date = Date::new(2026, 3, 2).unwrap();
+    let to = vec![Organ::new("H47.02", None)];
+    let mut draft = write::DocumentDraft::new(Organ::new("H47.01", None), to, "1", "A", date);
+    let files: [(&str, &[u8], &str, bool); 7] = [
+        ("a.pdf", b"%PDF-1.4 x", "application/pdf", false),
+        ("a.doc", b"\xD0\xCF\x11\xE0", "application/doc", false),
+        ("a.PDF", b"%PDF-1.4 y", "application/zip", true),
+        (
+            "Danh sách.txt",
+            "xin chào".as_bytes(),
+            "application/zip",
+            true,
+        ),
+        ("a.xlsx", b"x", "application/zip", true),
+        ("khong-duoi", b"", "application/zip", true),
+        ("a.b/c", b"z", "application/zip", true),
+    ];
+    for (name, bytes, ..) in files {
+        draft.attach_as_sdk(name, bytes.to_vec()).unwrap();
+    }
+    let package = write::document(&draft);
+    let reading = read(&package, &Limits::default());
+    assert!(
+        reading
+            .findings
+            .iter()
+            .all(|f| f.severity == edxml::Severity::Info
+                || f.code == FindingCode::NoSubject
+                || f.code == FindingCode::NoDocumentId),
+        "{:?}",
+        reading.findings
+    );
+    let Some(Package::Document(document)) = reading.package else {
+        panic!()
+    };
+    for ((name, bytes, content_type, zipped), attachment) in files.iter().zip(&document.attachments)
+    {
+        assert_eq!(attachment.name.as_deref(), Some(*name));
+        assert_eq!(
+            attachment.content_type.as_deref(),
+            Some(*content_type),
+            "{name}"
+        );
+        let opened = attachment
+            .open(Cursor::new(&package), &Default::default())
+            .unwrap();
+        assert_eq!(
+            (opened.bytes.as_slice(), opened.entry.is_some()),
+            (*bytes, *zipped),
+            "{name}"
+        );
+    }
+}
