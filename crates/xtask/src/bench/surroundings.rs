@@ -22,6 +22,9 @@ pub(super) struct Surroundings {
     /// The commit built from, and whether the tree differed from it.
     commit: String,
     changed: bool,
+    /// The daemon was named by `AXIS_BIN`: the commit above is the driver's tree, and says nothing
+    /// of the daemon's.
+    binary_given: bool,
 }
 
 impl Surroundings {
@@ -42,6 +45,7 @@ impl Surroundings {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             commit: commit.trim().to_owned(),
             changed: status.is_ok_and(|status| !status.trim().is_empty()),
+            binary_given: std::env::var_os("AXIS_BIN").is_some(),
         })
     }
 }
@@ -49,10 +53,15 @@ impl Surroundings {
 impl std::fmt::Display for Surroundings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let changed = if self.changed { " with changes" } else { "" };
+        let given = if self.binary_given {
+            "; the daemon is that of AXIS_BIN, whatever it was built from"
+        } else {
+            ""
+        };
         let gib = self.memory_kib >> 20;
         write!(
             f,
-            "{} cores of {}, {gib} GiB, Linux {}; commit {}{changed}",
+            "{} cores of {}, {gib} GiB, Linux {}; commit {}{changed}{given}",
             self.cores,
             self.cpu,
             self.kernel,
