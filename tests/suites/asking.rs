@@ -200,7 +200,7 @@ fn history_finds_packages_and_refused_pushes() {
     let bad = house.axis.file("bad.edxml", b"<a/>").unwrap();
     house
         .cli(&house.a)
-        .run(["send".as_ref(), bad.as_os_str()])
+        .run(args!["send", bad])
         .unwrap()
         .code(1)
         .unwrap();
@@ -296,13 +296,8 @@ fn queues_count_what_waits_by_agency_and_lane() {
     let package = |id: &str, level| Document::new(A, &[B, C], id).level(level).bytes();
     let _ = house.send(&[package("d0", 0), package("d1", 1), package("d3", 3)]);
     let out = tempfile::tempdir().unwrap();
-    let args = ["receive", "--max", "1", "--json", "--out"].map(std::ffi::OsString::from);
-    house
-        .cli(&house.c)
-        .run(args.into_iter().chain([out.path().into()]))
-        .unwrap()
-        .ok()
-        .unwrap();
+    let args = args!["receive", "--max", "1", "--json", "--out", out.path()];
+    house.cli(&house.c).run(args).unwrap().ok().unwrap();
     let queues = house.ask(&["queues"]);
     let of = |code: &str| queues.iter().find(|line| line["agency"] == code).unwrap();
     let keys: Vec<_> = of(B)

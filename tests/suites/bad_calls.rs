@@ -11,7 +11,7 @@ use rcgen::{
 use testkit::{Axis, System};
 
 use crate::house::{
-    A, B, House, SMALL, SOON, acknowledged, client, document, drain, fetch, fetch_one, push,
+    A, B, C, House, SMALL, SOON, acknowledged, client, document, drain, fetch, fetch_one, push,
     refused, settle, try_client, try_push,
 };
 
@@ -220,13 +220,13 @@ fn pem(name: &str, text: &str) -> Pem {
     }
 }
 
-fn run(args: &[&std::ffi::OsStr]) {
+fn run(args: Vec<std::ffi::OsString>) {
     testkit::Cli::new().run(args).unwrap().ok().unwrap();
 }
 
 /// An axis with TLS made by `axis pki`, and the folder of its certificates.
 fn with_tls(folder: &Path, client_ca: &Path) -> Axis {
-    run(&["pki".as_ref(), "init".as_ref(), folder.as_os_str()]);
+    run(args!["pki", "init", folder]);
     let config = format!(
         "{SMALL}[grpc.tls]\ncert = {:?}\nkey = {:?}\nclient_ca = {client_ca:?}\n",
         folder.join("server.pem"),
@@ -261,27 +261,22 @@ async fn a_pinned_certificate_of_the_authority_is_a_system_and_no_other_one_is()
     let (expired, expired_key) = authority.client(2021);
     let (stranger, stranger_key) = Authority::new().0.client(2100);
     let (unpinned, unpinned_key) = authority.client(2100);
-    for (name, text) in [
-        ("good", &good),
-        ("expired", &expired),
-        ("stranger", &stranger),
+    for (name, text, agency) in [
+        ("good", &good, A),
+        ("expired", &expired, B),
+        ("stranger", &stranger, C),
     ] {
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();
-        axis.operate([
-            "system".as_ref(),
-            "add".as_ref(),
-            format!("so-{name}").as_ref(),
-            "--agency".as_ref(),
-            testkit::agency(match name {
-                "good" => 1,
-                "expired" => 2,
-                _ => 3,
-            })
-            .as_ref(),
-            "--no-key".as_ref(),
-            "--cert".as_ref(),
-            file.as_os_str(),
+        axis.operate(args![
+            "system",
+            "add",
+            format!("so-{name}"),
+            "--agency",
+            agency,
+            "--no-key",
+            "--cert",
+            file,
         ])
         .unwrap()
         .ok()
@@ -340,22 +335,10 @@ fn the_commands_speak_tls_with_what_pki_made() {
     let folder = tempfile::tempdir().unwrap();
     let pki = folder.path().join("pki");
     let axis = with_tls(&pki, &pki.join("ca.pem"));
-    run(&[
-        "pki".as_ref(),
-        "issue".as_ref(),
-        pki.as_os_str(),
-        "so-a".as_ref(),
-    ]);
+    run(args!["pki", "issue", pki, "so-a"]);
     let (cert, key) = (pki.join("so-a.pem"), pki.join("so-a.key"));
-    axis.operate([
-        "system".as_ref(),
-        "add".as_ref(),
-        "so-a".as_ref(),
-        "--agency".as_ref(),
-        A.as_ref(),
-        "--no-key".as_ref(),
-        "--cert".as_ref(),
-        cert.as_os_str(),
+    axis.operate(args![
+        "system", "add", "so-a", "--agency", A, "--no-key", "--cert", cert,
     ])
     .unwrap()
     .ok()
@@ -363,37 +346,20 @@ fn the_commands_speak_tls_with_what_pki_made() {
     let package = axis.file("a.edxml", &document("a").bytes()).unwrap();
     let ca = pki.join("ca.pem");
     let server = format!("https://localhost:{}", axis.grpc().port());
-    let send = |more: &[&std::ffi::OsStr]| {
-        let mut args = vec![
-            "send".as_ref(),
-            "--json".as_ref(),
-            package.as_os_str(),
-            "--server".as_ref(),
-            server.as_ref(),
-        ];
-        args.extend(more);
+    let send = |more: &[std::ffi::OsString]| {
+        let mut args = args!["send", "--json", package, "--server", server];
+        args.extend_from_slice(more);
         testkit::Cli::new().run(args).unwrap()
     };
-    let both = [
-        "--cert".as_ref(),
-        cert.as_os_str(),
-        "--cert-key".as_ref(),
-        key.as_os_str(),
-    ];
-    let sent = send(&[&["--ca".as_ref(), ca.as_os_str()], &both[..]].concat())
+    let sent = send(&args!["--ca", ca, "--cert", cert, "--cert-key", key])
         .ok()
         .unwrap();
     assert_eq!(sent.json().unwrap()[0]["receivers"][0], B);
-    let no_ca = send(&both).code(2).unwrap();
+    let no_ca = send(&args!["--cert", cert, "--cert-key", key])
+        .code(2)
+        .unwrap();
     assert!(no_ca.stderr.contains("--ca"), "{}", no_ca.stderr);
-    let half = send(&[
-        "--ca".as_ref(),
-        ca.as_os_str(),
-        "--cert".as_ref(),
-        cert.as_os_str(),
-    ])
-    .code(2)
-    .unwrap();
+    let half = send(&args!["--ca", ca, "--cert", cert]).code(2).unwrap();
     assert!(half.stderr.contains("cert-key"), "{}", half.stderr);
 }
 

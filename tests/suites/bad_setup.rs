@@ -8,14 +8,9 @@ use testkit::{Axis, Cli, Finished};
 use crate::house::{House, SMALL, document, patch, segments};
 
 fn serve(data: &Path, config: Option<&Path>) -> Finished {
-    let mut args = vec![
-        "serve".as_ref(),
-        "--json".as_ref(),
-        "--data".as_ref(),
-        data.as_os_str(),
-    ];
+    let mut args = args!["serve", "--json", "--data", data];
     if let Some(config) = config {
-        args.extend(["--config".as_ref(), config.as_os_str()]);
+        args.extend(args!["--config", config]);
     }
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", "127.0.0.1:0")
@@ -88,11 +83,7 @@ fn a_listener_off_loopback_needs_tls() {
     let folder = tempfile::tempdir().unwrap();
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", "0.0.0.0:0")
-        .run([
-            "serve".as_ref(),
-            "--data".as_ref(),
-            folder.path().join("data").as_os_str(),
-        ])
+        .run(args!["serve", "--data", folder.path().join("data"),])
         .unwrap()
         .code(2)
         .unwrap();
@@ -117,7 +108,7 @@ fn a_port_or_a_folder_in_use_is_told() {
     let data = folder.path().join("data");
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", house.axis.grpc().to_string())
-        .run(["serve".as_ref(), "--data".as_ref(), data.as_os_str()])
+        .run(args!["serve", "--data", data])
         .unwrap()
         .code(1)
         .unwrap();
@@ -200,7 +191,7 @@ fn the_key_file_must_be_there_be_the_right_one_and_be_its_owners_alone() {
     assert!(!key.exists(), "no new key is made over sealed ones");
     // To verify, no key is needed.
     Cli::new()
-        .run(["verify".as_ref(), "--data".as_ref(), data.as_os_str()])
+        .run(args!["verify", "--data", data])
         .unwrap()
         .ok()
         .unwrap();

@@ -76,17 +76,8 @@ async fn bk_03_a_sync_of_the_journal_returns_before_each_receipt_leaves() {
     let watched = "trace=pwritev,pwritev2,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync,rename,renameat,renameat2";
     let axis = Axis::builder()
         .config(SMALL)
-        .launcher([
-            "strace".as_ref(),
-            "-D".as_ref(),
-            "-f".as_ref(),
-            "-y".as_ref(),
-            "-s".as_ref(),
-            "300000".as_ref(),
-            "-e".as_ref(),
-            watched.as_ref(),
-            "-o".as_ref(),
-            log.as_os_str(),
+        .launcher(args![
+            "strace", "-D", "-f", "-y", "-s", "300000", "-e", watched, "-o", log,
         ])
         .patience(Duration::from_secs(60))
         .start()
@@ -369,7 +360,7 @@ impl Where {
 
 fn verify(data: &Path) {
     Cli::new()
-        .run(["verify".as_ref(), "--data".as_ref(), data.as_os_str()])
+        .run(args!["verify", "--data", data])
         .unwrap()
         .ok()
         .unwrap();
@@ -517,12 +508,7 @@ async fn kill_rounds(seed: u64, rounds: u32) {
     let offset = crate::house::find(segment, b"AXRC").unwrap() + 200;
     crate::house::patch(segment, offset, |bytes| bytes[0] ^= 4, 1);
     let found = Cli::new()
-        .run([
-            "verify".as_ref(),
-            "--json".as_ref(),
-            "--data".as_ref(),
-            copy.as_os_str(),
-        ])
+        .run(args!["verify", "--json", "--data", copy,])
         .unwrap()
         .code(1)
         .unwrap();

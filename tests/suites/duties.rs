@@ -50,7 +50,7 @@ async fn with_the_samples_agencies() -> (Axis, api::Client) {
             format!("code,code_2020,name,parent\n{rows}").as_bytes(),
         )
         .unwrap();
-    axis.operate(["registry".as_ref(), "import".as_ref(), list.as_os_str()])
+    axis.operate(args!["registry", "import", list])
         .unwrap()
         .ok()
         .unwrap();
@@ -93,7 +93,7 @@ async fn ex_02_no_receiver_is_dropped_silently() {
         .unwrap();
     house
         .axis
-        .operate(["registry".as_ref(), "import".as_ref(), list.as_os_str()])
+        .operate(args!["registry", "import", list])
         .unwrap()
         .ok()
         .unwrap();
@@ -169,9 +169,7 @@ async fn ex_04_the_axis_says_to_every_package_of_the_corpus_what_check_says() {
     let (axis, all) = with_the_samples_agencies().await;
     let mut refusals = 0;
     for path in samples() {
-        let checked = Cli::new()
-            .run(["check".as_ref(), "--json".as_ref(), path.as_os_str()])
-            .unwrap();
+        let checked = Cli::new().run(args!["check", "--json", path]).unwrap();
         let line = checked.json().unwrap().remove(0);
         let name = path.display();
         match try_push(&all, &std::fs::read(&path).unwrap()).await {
@@ -308,22 +306,32 @@ async fn sta_03_the_receivers_states_arrive_in_the_senders_status_lane_once_each
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sg_01_a_bit_that_flips_in_the_store_stops_the_next_read_and_alarms() {
-    let house = House::of(
+    let mut house = House::of(
         Axis::builder()
             .config(SMALL)
             .expect_log("stored bytes are damaged")
             .expect_log("CONTENT_DAMAGED"),
     );
-    let (a, b) = (house.client(&house.a).await, house.client(&house.b).await);
+    let a = house.client(&house.a).await;
     push(&a, &document("file").sized(600_000, 1).bytes()).await;
     push(&a, &document("inline").sized(20_000, 2).bytes()).await;
     push(&a, &document("whole").bytes()).await;
+    // More than a segment for others: what lies in a sealed one is read, and checked, only when
+    // it is delivered. After a restart nothing of it is in memory either.
+    for n in 0..20 {
+        let other = Document::new(A, &[C], &format!("other-{n}"));
+        push(&a, &other.sized(250_000, n).bytes()).await;
+    }
+    house.axis.kill9().unwrap();
     let data = house.axis.data();
     let payload = files(&data.join("payloads")).remove(0);
     patch(&payload, 300_000, |bytes| bytes[0] ^= 1, 1);
     let segment = crate::house::segments(data).remove(0);
     let at = find(&segment, b"<edXML:DocumentId>inline").unwrap();
     patch(&segment, at + 5_000, |bytes| bytes[0] ^= 1, 1);
+
+    house.axis.restart().unwrap();
+    let (a, b) = (house.client(&house.a).await, house.client(&house.b).await);
 
     // Whichever comes first: the damaged ones are refused before their last byte, the whole one
     // is delivered.

@@ -164,7 +164,7 @@ fn a_disk_that_cannot_be_written_is_told_and_can_still_be_verified() {
     let data = disk.0.join("axis-data");
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", "127.0.0.1:0")
-        .run(["serve".as_ref(), "--data".as_ref(), data.as_os_str()])
+        .run(args!["serve", "--data", data])
         .unwrap()
         .code(1)
         .unwrap();
@@ -174,7 +174,7 @@ fn a_disk_that_cannot_be_written_is_told_and_can_still_be_verified() {
         refused.stderr
     );
     Cli::new()
-        .run(["verify".as_ref(), "--data".as_ref(), data.as_os_str()])
+        .run(args!["verify", "--data", data])
         .unwrap()
         .ok()
         .unwrap();
@@ -182,11 +182,7 @@ fn a_disk_that_cannot_be_written_is_told_and_can_still_be_verified() {
     house.axis.restart().unwrap();
     let failed = house
         .cli(&house.b)
-        .run([
-            "receive".as_ref(),
-            "--out".as_ref(),
-            disk.0.join("inbox").as_os_str(),
-        ])
+        .run(args!["receive", "--out", disk.0.join("inbox"),])
         .unwrap()
         .code(1)
         .unwrap();
@@ -202,7 +198,7 @@ fn a_disk_that_cannot_be_written_is_told_and_can_still_be_verified() {
     );
     let failed = house
         .cli(&house.b)
-        .run(["receive".as_ref(), "--out".as_ref(), small.0.as_os_str()])
+        .run(args!["receive", "--out", small.0])
         .unwrap()
         .code(1)
         .unwrap();

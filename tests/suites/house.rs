@@ -73,8 +73,7 @@ impl House {
 
     /// `axis receive` as a system into a folder; its lines.
     pub(crate) fn receive(&self, system: &System, out: &Path) -> Vec<Value> {
-        let args = ["receive", "--json", "--out"].map(std::ffi::OsString::from);
-        let args = args.into_iter().chain([out.into()]);
+        let args = args!["receive", "--json", "--out", out];
         let finished = self.cli(system).run(args).unwrap().ok().unwrap();
         finished.json().unwrap()
     }

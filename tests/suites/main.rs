@@ -6,6 +6,13 @@
 // All of this is test code, also what stands outside the test functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+/// Arguments of a command: texts and paths alike.
+macro_rules! args {
+    ($($arg:expr),* $(,)?) => {
+        vec![$(std::ffi::OsString::from(&$arg)),*]
+    };
+}
+
 mod house;
 
 mod asking;

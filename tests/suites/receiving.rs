@@ -114,13 +114,13 @@ fn nothing_waiting_is_0_and_max_leaves_the_rest() {
     ]);
     let two = house
         .cli(&house.b)
-        .run([
-            "receive".as_ref(),
-            "--json".as_ref(),
-            "--max".as_ref(),
-            "2".as_ref(),
-            "--out".as_ref(),
-            out.path().as_os_str(),
+        .run(args![
+            "receive",
+            "--json",
+            "--max",
+            "2",
+            "--out",
+            out.path(),
         ])
         .unwrap()
         .ok()
@@ -142,13 +142,7 @@ fn without_settling_everything_is_offered_again_at_once() {
     for again in [false, true] {
         let peeked = house
             .cli(&house.b)
-            .run([
-                "receive".as_ref(),
-                "--no-ack".as_ref(),
-                "--json".as_ref(),
-                "--out".as_ref(),
-                out.path().as_os_str(),
-            ])
+            .run(args!["receive", "--no-ack", "--json", "--out", out.path(),])
             .unwrap()
             .ok()
             .unwrap();
@@ -231,13 +225,7 @@ fn an_early_end_gives_back_at_once_what_was_not_settled() {
     let got = crate::house::wait_until("all to be offered again", || {
         let got = house
             .cli(&house.b)
-            .run([
-                "receive".as_ref(),
-                "--json".as_ref(),
-                "--no-ack".as_ref(),
-                "--out".as_ref(),
-                out.path().as_os_str(),
-            ])
+            .run(args!["receive", "--json", "--no-ack", "--out", out.path(),])
             .unwrap()
             .ok()
             .unwrap();

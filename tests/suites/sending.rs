@@ -26,8 +26,8 @@ fn each_file_has_one_line_in_its_order_and_one_refusal_stops_none() {
     let missing = house.axis.data().join("missing.edxml");
     let folder = house.axis.data();
     let paths = [&first, &bad, &unknown, &missing, folder, &first, &last];
-    let mut args = vec!["send".as_ref(), "--json".as_ref()];
-    args.extend(paths.iter().map(|path| path.as_os_str()));
+    let mut args = args!["send", "--json"];
+    args.extend(paths.iter().map(std::ffi::OsString::from));
     let sent = house.cli(&house.a).run(args).unwrap().code(1).unwrap();
     let lines = sent.json().unwrap();
     assert_eq!(lines.len(), paths.len());
@@ -150,7 +150,7 @@ fn people_get_text_with_both_languages_and_the_same_exit_codes() {
     let good = house.axis.file("a.edxml", &document("a").bytes()).unwrap();
     let sent = house
         .cli(&house.a)
-        .run(["send".as_ref(), good.as_os_str()])
+        .run(args!["send", good])
         .unwrap()
         .ok()
         .unwrap();
@@ -164,7 +164,7 @@ fn people_get_text_with_both_languages_and_the_same_exit_codes() {
     let bad = house.axis.file("b.edxml", &bad).unwrap();
     let refused = house
         .cli(&house.a)
-        .run(["send".as_ref(), bad.as_os_str()])
+        .run(args!["send", bad])
         .unwrap()
         .code(1)
         .unwrap();
@@ -185,12 +185,7 @@ fn known_receivers_get_it_when_the_sender_says_so() {
     let file = house.axis.file("d.edxml", &package).unwrap();
     let sent = house
         .cli(&house.a)
-        .run([
-            "send".as_ref(),
-            "--accept-known".as_ref(),
-            "--json".as_ref(),
-            file.as_os_str(),
-        ])
+        .run(args!["send", "--accept-known", "--json", file,])
         .unwrap()
         .ok()
         .unwrap();

@@ -83,15 +83,8 @@ fn a_list_of_agencies_is_imported_whole_or_not_at_all() {
         )
         .unwrap();
     let import = |path: &std::path::Path| {
-        axis.operate([
-            "registry".as_ref(),
-            "import".as_ref(),
-            path.as_os_str(),
-            "--json".as_ref(),
-            "--by".as_ref(),
-            "Lan".as_ref(),
-        ])
-        .unwrap()
+        axis.operate(args!["registry", "import", path, "--json", "--by", "Lan",])
+            .unwrap()
     };
     let done = import(&list).ok().unwrap().json().unwrap();
     assert_eq!(
@@ -213,7 +206,7 @@ fn a_systems_key_is_shown_once_and_ends_when_it_is_revoked() {
         house
             .cli(a)
             .env("AXIS_KEY", key)
-            .run(["send".as_ref(), package.as_os_str(), "--json".as_ref()])
+            .run(args!["send", package, "--json"])
             .unwrap()
     };
     let new = another["key"].as_str().unwrap();
@@ -250,14 +243,14 @@ fn a_key_may_go_straight_into_a_file_that_only_its_owner_reads() {
     let add = |id: &str| {
         house
             .axis
-            .operate([
-                "system".as_ref(),
-                "add".as_ref(),
-                id.as_ref(),
-                "--agency".as_ref(),
-                "000.00.04.H99".as_ref(),
-                "--save-key".as_ref(),
-                file.as_os_str(),
+            .operate(args![
+                "system",
+                "add",
+                id,
+                "--agency",
+                "000.00.04.H99",
+                "--save-key",
+                file,
             ])
             .unwrap()
     };
@@ -268,16 +261,16 @@ fn a_key_may_go_straight_into_a_file_that_only_its_owner_reads() {
     assert_eq!(mode & 0o777, 0o600);
     add("so-e").code(1).unwrap();
     let listed = Cli::new()
-        .run([
-            "receive".as_ref(),
-            "--out".as_ref(),
-            folder.path().as_os_str(),
-            "--server".as_ref(),
-            format!("http://{}", house.axis.grpc()).as_ref(),
-            "--system".as_ref(),
-            "so-d".as_ref(),
-            "--key-file".as_ref(),
-            file.as_os_str(),
+        .run(args![
+            "receive",
+            "--out",
+            folder.path(),
+            "--server",
+            format!("http://{}", house.axis.grpc()),
+            "--system",
+            "so-d",
+            "--key-file",
+            file,
         ])
         .unwrap();
     listed.ok().unwrap();
@@ -335,7 +328,7 @@ fn wrong_use_is_2_and_nobody_there_is_3() {
         .env("AXIS_SYSTEM", "so-a")
         .env("AXIS_KEY", "k");
     let send = away
-        .run(["send".as_ref(), package.as_os_str(), "--json".as_ref()])
+        .run(args!["send", package, "--json"])
         .unwrap()
         .code(3)
         .unwrap();
@@ -361,12 +354,7 @@ fn wrong_use_is_2_and_nobody_there_is_3() {
             "AXIS_SERVER",
             format!("http://{}", silent.local_addr().unwrap()),
         )
-        .run([
-            "send".as_ref(),
-            package.as_os_str(),
-            "--timeout".as_ref(),
-            "1".as_ref(),
-        ])
+        .run(args!["send", package, "--timeout", "1",])
         .unwrap()
         .code(3)
         .unwrap();
@@ -425,9 +413,5 @@ fn check_gives_a_sound_verdict_on_every_sample() {
         .iter()
         .find(|file| file.ends_with("documents/new.edxml"))
         .unwrap();
-    Cli::new()
-        .run(["check".as_ref(), good.as_os_str()])
-        .unwrap()
-        .ok()
-        .unwrap();
+    Cli::new().run(args!["check", good]).unwrap().ok().unwrap();
 }

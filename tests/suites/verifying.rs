@@ -8,13 +8,8 @@ use testkit::{Axis, Cli, Document, Finished};
 use crate::house::{A, B, House, SMALL, copy_folder, document, files, find, patch, segments};
 
 fn verify(data: &Path, more: &[&str]) -> Finished {
-    let mut args = vec![
-        "verify".as_ref(),
-        "--json".as_ref(),
-        "--data".as_ref(),
-        data.as_os_str(),
-    ];
-    args.extend(more.iter().map(std::ffi::OsStr::new));
+    let mut args = args!["verify", "--json", "--data", data];
+    args.extend(more.iter().map(std::ffi::OsString::from));
     Cli::new().run(args).unwrap()
 }
 
@@ -42,8 +37,7 @@ fn lived_in() -> (House, Vec<Value>) {
     let middle = (0..20).map(|n| document(&format!("middle-{n}")).sized(250_000, n).bytes());
     let sent = house.send(&small.chain(large).chain(middle).collect::<Vec<_>>());
     let out = tempfile::tempdir().unwrap();
-    let args = ["receive", "--max", "4", "--json", "--out"].map(std::ffi::OsString::from);
-    let args = args.into_iter().chain([out.path().into()]);
+    let args = args!["receive", "--max", "4", "--json", "--out", out.path()];
     house.cli(&house.b).run(args).unwrap().ok().unwrap();
     (house, sent)
 }
@@ -166,7 +160,7 @@ fn one_flipped_byte_in_a_copy_is_found_with_segment_and_offset() {
         (3_000_000, "bytes stand where the segment is unused")
     );
     let people = Cli::new()
-        .run(["verify".as_ref(), "--data".as_ref(), unused.as_os_str()])
+        .run(args!["verify", "--data", unused])
         .unwrap()
         .code(1)
         .unwrap();
@@ -181,7 +175,7 @@ fn one_flipped_byte_in_a_copy_is_found_with_segment_and_offset() {
     for (folder, command) in [(&inline, "axis verify"), (&unused, "axis verify")] {
         let refused = Cli::new()
             .env("AXIS_GRPC_LISTEN", "127.0.0.1:0")
-            .run(["serve".as_ref(), "--data".as_ref(), folder.as_os_str()])
+            .run(args!["serve", "--data", folder])
             .unwrap();
         if folder == &inline {
             // The content of a sealed record is checked when it is read, not at the start.
@@ -226,7 +220,7 @@ fn a_torn_tail_after_a_kill_is_reported_and_is_no_damage() {
         "{told}"
     );
     let people = Cli::new()
-        .run(["verify".as_ref(), "--data".as_ref(), data.as_os_str()])
+        .run(args!["verify", "--data", data])
         .unwrap()
         .ok()
         .unwrap();
@@ -318,10 +312,7 @@ fn the_index_the_checkpoint_and_the_place_of_the_folder_do_not_matter() {
     let elsewhere = Axis::builder().data(&copy).config(SMALL).start().unwrap();
     assert_eq!(told(&elsewhere), before);
     let out = tempfile::tempdir().unwrap();
-    let mut args = ["receive", "--json", "--out"]
-        .map(std::ffi::OsString::from)
-        .to_vec();
-    args.push(out.path().into());
+    let args = args!["receive", "--json", "--out", out.path()];
     let got = elsewhere
         .cli(&house.b)
         .run(args)
@@ -371,12 +362,7 @@ fn the_index_is_removed_only_while_no_axis_runs_and_made_again() {
     assert_eq!(told(&house.axis), before);
     let empty = tempfile::tempdir().unwrap();
     Cli::new()
-        .run([
-            "index".as_ref(),
-            "rebuild".as_ref(),
-            "--data".as_ref(),
-            empty.path().as_os_str(),
-        ])
+        .run(args!["index", "rebuild", "--data", empty.path(),])
         .unwrap()
         .code(1)
         .unwrap();
