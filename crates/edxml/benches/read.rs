@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use edxml::{Date, Limits, Organ, read, write};
+use edxml::{Date, Limits, Organ, read, read_header, write};
 use quick_xml::events::Event;
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,13 @@ fn main() {
     );
     for mib in [1, 20] {
         let whole = package(mib << 20);
+        println!("header of a package of {mib} MiB");
+        compare(
+            400,
+            ("bare quick-xml", &mut || bare(&header)),
+            ("read_header", &mut || header_alone(&whole)),
+            header.len(),
+        );
         println!("package of {mib} MiB, content checked");
         compare(
             if mib == 1 { 10 } else { 1 },
@@ -87,6 +94,16 @@ fn accepted(bytes: &[u8]) {
     let reading = read(black_box(bytes), &Limits::default());
     assert!(reading.refusal().is_none(), "{:?}", reading.findings);
     black_box(reading);
+}
+
+fn header_alone(bytes: &[u8]) {
+    let reading = read_header(black_box(bytes), &Limits::default());
+    assert!(
+        reading
+            .as_ref()
+            .is_ok_and(|reading| reading.refusal().is_none())
+    );
+    let _ = black_box(reading);
 }
 
 /// Runs both in turn and prints medians and their ratio.
