@@ -76,7 +76,12 @@ impl Exchange {
                             });
                         }
                         if wanted(&package) {
-                            let item = summary(query, &registry, &package);
+                            let item = summary(
+                                query,
+                                &registry,
+                                &package,
+                                Sight::of(mine.as_deref(), &package),
+                            );
                             deliveries += item.deliveries.len();
                             items.push(item);
                         }
@@ -196,12 +201,18 @@ impl Exchange {
                 }
                 let mut events = Vec::new();
                 for package in &packages {
-                    story(query, &registry, package, only, &mut events)?;
+                    let sight = Sight::of(mine.as_deref(), package);
+                    story(query, &registry, package, only, sight, &mut events)?;
                 }
                 events.sort_by_key(|(position, _): &(u64, TraceEvent)| *position);
-                let summaries = packages
-                    .iter()
-                    .map(|package| summary(query, &registry, package));
+                let summaries = packages.iter().map(|package| {
+                    summary(
+                        query,
+                        &registry,
+                        package,
+                        Sight::of(mine.as_deref(), package),
+                    )
+                });
                 Ok(Trace {
                     packages: summaries.collect(),
                     events: events.into_iter().map(|(_, event)| event).collect(),
@@ -323,13 +334,35 @@ fn receivers_of(query: &Query, package: &StoredPackage) -> Vec<(AgencyId, String
     receivers
 }
 
-fn summary(query: &Query, registry: &Registry, package: &StoredPackage) -> PackageSummary {
+/// What of a package a caller sees: its sender's side and operators all of it, a receiver its
+/// own delivery.
+#[derive(Clone, Copy)]
+struct Sight<'a>(Option<&'a [AgencyId]>);
+
+impl<'a> Sight<'a> {
+    fn of(mine: Option<&'a [AgencyId]>, package: &StoredPackage) -> Self {
+        let is_sender = |mine: &[AgencyId]| mine.iter().any(|id| id.0 == package.facts.sender);
+        Self(mine.filter(|mine| !is_sender(mine)))
+    }
+
+    fn covers(self, receiver: AgencyId) -> bool {
+        self.0.is_none_or(|mine| mine.contains(&receiver))
+    }
+}
+
+fn summary(
+    query: &Query,
+    registry: &Registry,
+    package: &StoredPackage,
+    sight: Sight<'_>,
+) -> PackageSummary {
     let facts = &package.facts;
     let document = package
         .document_key()
         .filter(|_| facts.kind == PackageKind::Document as i32);
     let deliveries = receivers_of(query, package)
         .into_iter()
+        .filter(|(agency, _)| sight.covers(*agency))
         .filter_map(|(agency, code)| {
             let delivery = DeliveryId::of(package.id, agency);
             let row = query.delivery(delivery)?;
@@ -360,12 +393,17 @@ fn story(
     registry: &Registry,
     package: &StoredPackage,
     only: Option<DeliveryId>,
+    sight: Sight<'_>,
     events: &mut Vec<(u64, TraceEvent)>,
 ) -> Result<(), QueryError> {
     for record in query.events(package.id)? {
         let position = record.anchor.position;
         let anchor = record.anchor.to_string();
         for fact in &record.facts {
+            if matches!(fact, Fact::Delivery(_, changed) if !sight.covers(AgencyId(changed.receiver)))
+            {
+                continue;
+            }
             if let Some(event) = told(registry, package, fact, &anchor)
                 && only.is_none_or(|only| event.delivery.is_none_or(|delivery| delivery == only))
             {

@@ -245,17 +245,7 @@ impl Inner {
         if self.ledger.is_read_only() {
             return Err(Refusal::new(Name::ReadOnly).retry_after(60_000));
         }
-        let share = self.usages.push(peer.system())?;
-        if self.ledger.open_deliveries().len() as u64 >= self.usages.limits().max_open_deliveries {
-            return Err(Refusal::new(Name::LimitReached)
-                .at(
-                    "",
-                    "Trục đang giữ quá nhiều bản gửi chưa nhận.",
-                    "The axis holds too many open deliveries.",
-                )
-                .retry_after(60_000));
-        }
-        Ok(share)
+        self.usages.push(peer.system())
     }
 
     async fn accept(
@@ -302,6 +292,7 @@ impl Inner {
         let registry = self.ledger.registry();
         let id = self.ledger.next_package_id();
         let admitted = admission::admit(&registry, peer.system(), &candidate, options, id, now)?;
+        self.has_room_for(&admitted.facts)?;
         let own_15 = self.own_15(&admitted.facts, now);
         let payload = match body {
             Body::Inline(bytes) => Payload::Inline {
@@ -321,6 +312,25 @@ impl Inner {
             }
         };
         self.commit_package(admitted, payload, own_15).await
+    }
+
+    /// A full backlog takes no more documents; recalls and statuses still pass.
+    fn has_room_for(&self, facts: &PackageAccepted) -> Result<(), Refusal> {
+        let adds = facts
+            .document
+            .as_ref()
+            .is_some_and(|document| document.business != 1);
+        let limit = self.usages.limits().max_open_deliveries;
+        if !adds || (self.ledger.open_deliveries().len() as u64) < limit {
+            return Ok(());
+        }
+        Err(Refusal::new(Name::LimitReached)
+            .at(
+                "",
+                "Trục đang giữ quá nhiều bản gửi chưa nhận.",
+                "The axis holds too many open deliveries.",
+            )
+            .retry_after(60_000))
     }
 
     /// Accepts an admitted package and makes its receipt.

@@ -465,7 +465,9 @@ fn refused_conflict(conflict: &Conflict) -> Refusal {
             )
         }
         Conflict::Recalled => Refusal::new(Name::Recalled),
-        Conflict::RegistryChanged => Refusal::new(Name::OutcomeUnknown).retry_after(100),
+        Conflict::RegistryChanged | Conflict::BytesMissing => {
+            Refusal::new(Name::OutcomeUnknown).retry_after(100)
+        }
         _ => Refusal::new(Name::NotFound),
     }
 }

@@ -146,10 +146,21 @@ impl Exchange {
             }
         };
         let known = inner.known(document).await?.ok_or_else(not_found)?;
+        let mut sees = None;
         if let Caller::System(peer) = caller {
             let mine = |agency: AgencyId| registry.systems_of(agency).contains(peer.system());
-            if !mine(document.sender) && !known.holders.iter().any(|agency| mine(*agency)) {
-                return Err(not_found());
+            if !mine(document.sender) {
+                // A receiver sees its own cells; those of the others are the sender's to see.
+                let own: Vec<_> = known
+                    .holders
+                    .iter()
+                    .copied()
+                    .filter(|id| mine(*id))
+                    .collect();
+                if own.is_empty() {
+                    return Err(not_found());
+                }
+                sees = Some(own);
             }
         }
         let read = inner
@@ -157,6 +168,9 @@ impl Exchange {
                 let holders = query.holders(document);
                 let mut cells = Vec::with_capacity(holders.len());
                 for (agency, holder) in holders {
+                    if sees.as_ref().is_some_and(|own| !own.contains(&agency)) {
+                        continue;
+                    }
                     let Some(package) = PackageId::from_slice(&holder.package) else {
                         continue;
                     };

@@ -230,6 +230,9 @@ pub enum Conflict {
     /// The package has no payload of its own that could leave.
     #[error("the package has no payload of its own")]
     NoPayload,
+    /// The package would be recorded, and its bytes were not given: push it again with them.
+    #[error("the package's bytes were not given")]
+    BytesMissing,
     /// The registry changed meanwhile: read it again.
     #[error("the registry has changed meanwhile")]
     RegistryChanged,

@@ -369,11 +369,16 @@ fn decide_one(
         Command::Accept(mut accept) => {
             let payload = std::mem::replace(&mut accept.payload, Payload::None);
             let id = accept.package.id.clone();
+            let size = accept.package.size;
             let decision = decide::accept(layer, *accept)?;
             // The payload goes with the record that holds the package itself.
             let holds =
                 |fact: &Fact| matches!(fact, Fact::PackageAccepted(package) if package.id == id);
             let payload = if decision.facts.iter().any(holds) {
+                // A push that seemed to bring nothing new came without its bytes.
+                if matches!(payload, Payload::None) && size > 0 {
+                    return Err(Conflict::BytesMissing);
+                }
                 payload
             } else {
                 Payload::None

@@ -141,9 +141,7 @@ impl State {
         let (changes, last) = {
             let mut fresh = self.fresh.write().unwrap_or_else(PoisonError::into_inner);
             let Some(last) = fresh.last else { return Ok(0) };
-            if fresh.filling.is_empty() && fresh.writing.is_empty() {
-                return Ok(last.position);
-            }
+            // Also without rows: the position goes on, so that a start reads less.
             let filling = std::mem::take(&mut fresh.filling);
             // After a failed write the rows still stand in `writing`: newer ones go over them.
             if fresh.writing.is_empty() {

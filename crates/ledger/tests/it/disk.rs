@@ -241,7 +241,8 @@ fn a_failed_write_makes_it_read_only_and_nothing_is_told_that_is_not_so() {
 #[test]
 fn a_removal_that_finds_nothing_harms_nobody() {
     let world = World::new();
-    let bare = document(id(1), 1, "K1", &[2], "one");
+    let mut bare = document(id(1), 1, "K1", &[2], "one");
+    bare.package.size = 0;
     let bare = ledger::Accept {
         payload: journal::Payload::None,
         ..bare
