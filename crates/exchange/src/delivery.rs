@@ -400,25 +400,29 @@ impl Inner {
         let package_id = row
             .package_id()
             .ok_or_else(|| Refusal::new(Name::Internal))?;
+        let at_hand = self.ledger.query().package_at_hand(package_id);
         if let Some(AtHand {
             package,
-            bytes: Some(bytes),
-        }) = self.ledger.query().package_at_hand(package_id)
+            bytes: Some(made),
+        }) = at_hand
         {
-            // As they were hashed on their way in.
             let content = Content {
-                source: Source::Whole(bytes),
+                source: Source::Whole(made),
                 leased: None,
             };
             return Ok((row, package, content));
         }
         let opened = self
             .ask(move |query| {
-                let Some(package) = query.package(package_id)? else {
-                    return Ok(None);
+                let package = match at_hand {
+                    Some(at_hand) => at_hand.package,
+                    None => match query.package(package_id)? {
+                        Some(package) => Arc::new(package),
+                        None => return Ok(None),
+                    },
                 };
                 let content = content(query.bytes(&package)?)?;
-                Ok(Some((Arc::new(package), content)))
+                Ok(Some((package, content)))
             })
             .await?;
         let (package, content) = opened.ok_or_else(|| Refusal::new(Name::NotFound))?;

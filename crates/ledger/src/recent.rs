@@ -1,5 +1,6 @@
-//! Packages accepted a moment ago, with their bytes. Most packages are fetched right after
-//! they came: these need to be read neither from the journal nor on a thread for that.
+//! Packages accepted a moment ago. Most packages are fetched right after they came: what they
+//! say need not be read from the journal. A sender's bytes are not kept: they are read from the
+//! store and checked against their hash each time they leave.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const FACTS: usize = 2 << 10;
 pub struct AtHand {
     /// The package.
     pub package: Arc<StoredPackage>,
-    /// Its bytes; `None` if they stand in a file of their own.
+    /// Its bytes, if the axis made it; a sender's are read from the store.
     pub bytes: Option<Bytes>,
 }
 
@@ -52,9 +53,7 @@ impl Recent {
                 Fact::PackageAccepted(facts) => {
                     let bytes = match payload {
                         _ if !facts.made.is_empty() => Some(facts.made.clone()),
-                        // A copy: these may be a part of something larger, which would stay.
-                        Payload::Inline { bytes, .. } => Some(Bytes::copy_from_slice(bytes)),
-                        Payload::File { .. } => None,
+                        Payload::Inline { .. } | Payload::File { .. } => None,
                         Payload::None => continue,
                     };
                     if let Some(id) = PackageId::from_slice(&facts.id) {
@@ -119,18 +118,12 @@ mod tests {
         PackageId::from_parts(n, 0, 0)
     }
 
-    fn accepted(n: u64) -> Vec<Fact> {
+    fn accepted(n: u64, made: usize) -> Vec<Fact> {
         vec![Fact::PackageAccepted(Box::new(PackageAccepted {
             id: id(n).as_bytes().to_vec().into(),
+            made: vec![1; made].into(),
             ..PackageAccepted::default()
         }))]
-    }
-
-    fn inline(len: usize) -> Payload {
-        Payload::Inline {
-            bytes: vec![1; len].into(),
-            sha256: [0; 32],
-        }
     }
 
     #[test]
@@ -139,7 +132,7 @@ mod tests {
         let (each, fits) = (100_000, (ROOM / (100_000 + FACTS)) as u64);
         assert!(fits < MOST as u64);
         for n in 1..=fits + 3 {
-            recent.absorb(&written(n), accepted(n), &inline(each));
+            recent.absorb(&written(n), accepted(n, each), &Payload::None);
             assert!(recent.room <= ROOM);
         }
         assert!(recent.get(id(3)).is_none());
@@ -157,7 +150,7 @@ mod tests {
     fn small_ones_are_counted() {
         let mut recent = Recent::default();
         for n in 1..=MOST as u64 + 1 {
-            recent.absorb(&written(n), accepted(n), &inline(1));
+            recent.absorb(&written(n), accepted(n, 1), &Payload::None);
         }
         assert_eq!((recent.packages.len(), recent.order.len()), (MOST, MOST));
         assert!(recent.get(id(1)).is_none() && recent.get(id(2)).is_some());
@@ -166,8 +159,8 @@ mod tests {
     #[test]
     fn what_was_removed_is_not_at_hand() {
         let mut recent = Recent::default();
-        recent.absorb(&written(1), accepted(1), &inline(10));
-        recent.absorb(&written(2), accepted(2), &inline(10));
+        recent.absorb(&written(1), accepted(1, 10), &Payload::None);
+        recent.absorb(&written(2), accepted(2, 10), &Payload::None);
         let removed = Fact::PayloadRemoved(Box::new(PayloadRemoved {
             package: id(1).as_bytes().to_vec().into(),
             ..PayloadRemoved::default()
@@ -178,20 +171,23 @@ mod tests {
     }
 
     #[test]
-    fn bytes_in_a_file_and_bytes_the_axis_made() {
+    fn a_senders_bytes_are_not_kept_and_the_axis_s_own_are() {
         let mut recent = Recent::default();
-        let file = Payload::File {
-            sha256: [0; 32],
-            len: 9,
-        };
-        recent.absorb(&written(1), accepted(1), &file);
-        assert_eq!(recent.get(id(1)).unwrap().bytes, None);
-        let made = Fact::PackageAccepted(Box::new(PackageAccepted {
-            id: id(2).as_bytes().to_vec().into(),
-            made: Bytes::from_static(b"made"),
-            ..PackageAccepted::default()
-        }));
-        recent.absorb(&written(2), vec![made], &Payload::None);
-        assert_eq!(recent.get(id(2)).unwrap().bytes.unwrap(), "made");
+        let payloads = [
+            Payload::File {
+                sha256: [0; 32],
+                len: 9,
+            },
+            Payload::Inline {
+                bytes: Bytes::from_static(b"sent"),
+                sha256: [0; 32],
+            },
+        ];
+        for payload in payloads {
+            recent.absorb(&written(1), accepted(1, 0), &payload);
+            assert_eq!(recent.get(id(1)).unwrap().bytes, None);
+        }
+        recent.absorb(&written(2), accepted(2, 4), &Payload::None);
+        assert_eq!(recent.get(id(2)).unwrap().bytes.unwrap().len(), 4);
     }
 }
