@@ -22,11 +22,14 @@ fn main() {
     for mib in [1, 20] {
         let whole = package(mib << 20);
         println!("header of a package of {mib} MiB");
+        // The same bytes for both: up to the attachments.
+        let end = memchr::memmem::find(&whole, b"<AttachmentEncoded>").unwrap_or(whole.len());
+        let head = &whole[..end];
         compare(
             400,
-            ("bare quick-xml", &mut || bare(&header)),
+            ("bare quick-xml", &mut || bare(head)),
             ("read_header", &mut || header_alone(&whole)),
-            header.len(),
+            head.len(),
         );
         println!("package of {mib} MiB, content checked");
         compare(
@@ -66,6 +69,8 @@ fn package(size: usize) -> Vec<u8> {
     draft.document.content = Some(subject.to_owned());
     draft.document.document_id = Some("000.00.12.H47,2026,12".to_owned());
     draft.document.signer.full_name = Some("Nguyễn Văn A".to_owned());
+    draft.document.promulgation.place = Some("Huế".to_owned());
+    draft.document.document_type.name = Some("Công văn".to_owned());
     if size > 0 {
         let mut state = 1u64;
         let bytes = std::iter::repeat_with(|| {
