@@ -23,7 +23,7 @@ const BATCH: usize = 2_048;
 /// Rows that may wait for the index before commits wait for it.
 const MAX_LAG: usize = 2_000_000;
 /// How long rows gather before they are written: a row that changes meanwhile is written once.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(50);
 /// How often the index is handed to the system, and anchors leave the data folder.
 const FLUSH: Duration = Duration::from_secs(2);
 const ANCHOR: Duration = Duration::from_secs(60);
