@@ -9,7 +9,7 @@
 /// Arguments of a command: texts and paths alike.
 macro_rules! args {
     ($($arg:expr),* $(,)?) => {
-        vec![$(std::ffi::OsString::from(&$arg)),*]
+        Vec::from([$(std::ffi::OsString::from(&$arg)),*])
     };
 }
 

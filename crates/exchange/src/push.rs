@@ -211,29 +211,14 @@ impl Candidate {
             BufReader::with_capacity(64 << 10, file.reader()),
             &edxml::Limits::default(),
         )?;
-        let mut whole = Sha256::new();
-        let mut source = file.reader();
-        std::io::copy(&mut source, &mut Hashing(&mut whole))?;
         let mut essence = Sha256::new();
         edxml::essence(file.reader(), &reading.spans, |piece| essence.update(piece))?;
         Ok(Self {
             reading,
-            sha256: whole.finalize().into(),
+            sha256: file.sha256(),
             essence: essence.finalize().into(),
             size: file.len(),
         })
-    }
-}
-
-struct Hashing<'a>(&'a mut Sha256);
-
-impl std::io::Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -160,6 +160,12 @@ impl Temporary {
         self.len == 0
     }
 
+    /// SHA-256 of what was written so far: hashed once, on its way in.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        self.hash.clone().finalize().into()
+    }
+
     /// Reads what was written so far, from the start.
     #[must_use]
     pub fn reader(&self) -> impl BufRead + Send + 'static {
