@@ -22,6 +22,10 @@ use crate::rows::Key;
 const POSITION: &[u8] = b"#position";
 /// How long a lock of sled's may outlive its database.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes kept allocated behind the end of sled's file. One failed write ends sled until it is
+/// opened anew, and with it every query; so what passes while the disk is full, from the
+/// journal's reserve, finds room here.
+const RESERVE: u64 = 16 << 20;
 /// The largest value that sled may get.
 const MAX_VALUE: usize = 512;
 
@@ -112,6 +116,7 @@ impl Index {
             folder: folder.as_path().into(),
         };
         index.mark(disk, root, false)?;
+        index.reserve();
         let at = index
             .db
             .get(POSITION)
@@ -231,9 +236,30 @@ impl Index {
             POSITION,
             [&at.position.to_be_bytes(), &at.chain[..]].concat(),
         );
+        self.reserve();
         self.db
             .apply_batch(batch)
             .map_err(|source| self.failed(source))
+    }
+
+    /// Allocates what is missing of the reserve, if the disk has room for it.
+    fn reserve(&self) {
+        let topped_up = std::fs::File::options()
+            .write(true)
+            .open(self.folder.join("db"))
+            .and_then(|file| {
+                let metadata = file.metadata()?;
+                let allocated = metadata.blocks() * 512;
+                if allocated >= metadata.len() + RESERVE / 2 {
+                    return Ok(());
+                }
+                let keep = rustix::fs::FallocateFlags::KEEP_SIZE;
+                Ok(rustix::fs::fallocate(&file, keep, metadata.len(), RESERVE)?)
+            });
+        if let Err(error) = topped_up {
+            // The disk is full, or its file system knows no such thing: what is there must do.
+            tracing::debug!(%error, "the index's reserve was not topped up");
+        }
     }
 
     /// Hands what is written to the system.

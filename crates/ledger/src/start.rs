@@ -7,6 +7,7 @@ use journal::disk::Disk;
 use journal::{Journal, ReadError, Reader, ScanStart, TornTail};
 
 use crate::checkpoint;
+use crate::event::PackageAccepted;
 use crate::fact::{self, Fact, FactError};
 use crate::fold;
 use crate::id::{AgencyId, DeliveryId, PackageId};
@@ -14,7 +15,7 @@ use crate::index::{Index, IndexError, OpenedIndex};
 use crate::layer::Layer;
 use crate::open::Open;
 use crate::registry::Registry;
-use crate::rows::{self, DeliveryRow, Key, View, read};
+use crate::rows::{self, DeliveryRow, DocumentKey, HolderRow, Key, View, read};
 use crate::sequencer::{highest_package, packed};
 
 /// Rows that are written to the index at once while it is made again.
@@ -241,7 +242,7 @@ fn derive(
         }
         saved.last_package = saved.last_package.max(highest_package(&facts));
         if position <= indexed {
-            for delivery in touched(&facts) {
+            for delivery in touched(&base, &facts) {
                 if let Some(row) = read::<DeliveryRow>(&base, &rows::delivery(delivery)) {
                     saved.open.absorb_row(&row);
                 }
@@ -289,8 +290,8 @@ fn is_in_journal(reader: &Reader, anchor: journal::Anchor) -> bool {
             .is_some_and(|record| record.is_ok_and(|record| record.anchor() == anchor))
 }
 
-/// The deliveries that facts make or change.
-fn touched(facts: &[Fact]) -> Vec<DeliveryId> {
+/// The deliveries that facts make, change, or mark as recalled.
+fn touched(view: &dyn View, facts: &[Fact]) -> Vec<DeliveryId> {
     let mut deliveries = Vec::new();
     for fact in facts {
         match fact {
@@ -299,6 +300,7 @@ fn touched(facts: &[Fact]) -> Vec<DeliveryId> {
                     let to = package.receivers.iter().map(|r| AgencyId(r.agency));
                     deliveries.extend(to.map(|to| DeliveryId::of(id, to)));
                 }
+                deliveries.extend(marked(view, package));
             }
             Fact::ReceiversAdded(added) => {
                 if let Some(id) = PackageId::from_slice(&added.package) {
@@ -313,4 +315,34 @@ fn touched(facts: &[Fact]) -> Vec<DeliveryId> {
         }
     }
     deliveries
+}
+
+/// The copies that a recall marks: the fold does it without an event of their own.
+fn marked(view: &dyn View, package: &PackageAccepted) -> Vec<DeliveryId> {
+    let mut copies: Vec<(DocumentKey, AgencyId)> = Vec::new();
+    let sender = AgencyId(package.sender);
+    if let Some(facts) = package
+        .document
+        .as_ref()
+        .filter(|facts| facts.business == 1)
+    {
+        for target in &facts.targets {
+            let document = DocumentKey::of(sender, target);
+            let to = package.receivers.iter().map(|r| AgencyId(r.agency));
+            copies.extend(to.map(|to| (document, to)));
+        }
+    }
+    if let Some(facts) = package.status.as_ref().filter(|facts| facts.code == 13)
+        && let (Some(document), Some(receiver)) = (fold::document_of(package), facts.cell_receiver)
+    {
+        copies.push((document, AgencyId(receiver)));
+    }
+    let held = |(document, receiver): (DocumentKey, AgencyId)| {
+        let holder: HolderRow = read(view, &rows::holder(document, receiver))?;
+        Some(DeliveryId::of(
+            PackageId::from_slice(&holder.package)?,
+            receiver,
+        ))
+    };
+    copies.into_iter().filter_map(held).collect()
 }
