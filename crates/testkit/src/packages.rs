@@ -181,7 +181,9 @@ mod tests {
         for size in [8 << 10, 64 << 10, 1 << 20] {
             let package = Document::new(FROM, &[TO], "a").sized(size, 7).bytes();
             assert!(package.len().abs_diff(size) < 600, "{}", package.len());
-            assert!(read(&package, &Limits::default()).findings.is_empty());
+            let findings = read(&package, &Limits::default()).findings;
+            let told = |finding: &edxml::Finding| finding.severity != edxml::Severity::Info;
+            assert!(!findings.iter().any(told), "{findings:?}");
         }
         assert_eq!(
             Document::new(FROM, &[TO], "a").bytes(),
