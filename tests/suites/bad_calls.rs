@@ -346,20 +346,20 @@ fn the_commands_speak_tls_with_what_pki_made() {
     let package = axis.file("a.edxml", &document("a").bytes()).unwrap();
     let ca = pki.join("ca.pem");
     let server = format!("https://localhost:{}", axis.grpc().port());
-    let send = |more: &[std::ffi::OsString]| {
+    let send = |more: Vec<std::ffi::OsString>| {
         let mut args = args!["send", "--json", package, "--server", server];
-        args.extend_from_slice(more);
+        args.extend(more);
         testkit::Cli::new().run(args).unwrap()
     };
-    let sent = send(&args!["--ca", ca, "--cert", cert, "--cert-key", key])
+    let sent = send(args!["--ca", ca, "--cert", cert, "--cert-key", key])
         .ok()
         .unwrap();
     assert_eq!(sent.json().unwrap()[0]["receivers"][0], B);
-    let no_ca = send(&args!["--cert", cert, "--cert-key", key])
+    let no_ca = send(args!["--cert", cert, "--cert-key", key])
         .code(2)
         .unwrap();
     assert!(no_ca.stderr.contains("--ca"), "{}", no_ca.stderr);
-    let half = send(&args!["--ca", ca, "--cert", cert]).code(2).unwrap();
+    let half = send(args!["--ca", ca, "--cert", cert]).code(2).unwrap();
     assert!(half.stderr.contains("cert-key"), "{}", half.stderr);
 }
 
