@@ -226,11 +226,16 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         }
         let source = self.xml.get_mut();
         source.begin(usize::MAX);
-        // An error is kept by the source, and met again by the token.
-        if let Ok(window) = source.fill_buf() {
+        // To its end whatever the windows, so that what follows has one place. An error is kept
+        // by the source, and met again by the token.
+        while let Ok(window) = source.fill_buf() {
             let blank = |b: &&u8| matches!(**b, b' ' | b'\n' | b'\r' | b'\t');
             let passed = window.iter().take_while(blank).count();
+            let whole = passed > 0 && passed == window.len();
             source.consume(passed);
+            if !whole {
+                return;
+            }
         }
     }
 
