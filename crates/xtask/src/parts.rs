@@ -44,7 +44,7 @@ const PARTS: &[Part] = &[
     RUSTDOC,
     Part { name: "build", what: "everything compiles, tests included", needs: &[], run: build },
     Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE], run: tests },
-    Part { name: "fuzz", what: "packages, codes, dates, base64 and ZIPs, mutated for a minute, break no promise", needs: &[], run: fuzz },
+    Part { name: "fuzz", what: "packages, codes, dates, base64 and ZIPs, mutated for half a minute, break no promise", needs: &[], run: fuzz },
     Part { name: "examples-python", what: "the page of the Python client works as typed", needs: &[&need::PYTHON], run: || example("python") },
     Part { name: "examples-node", what: "the page of the Node.js client works as typed", needs: &[&need::NODE, &need::NPM], run: || example("node") },
     Part { name: "doctests", what: "every example in the documentation runs", needs: &[], run: doctests },
@@ -141,7 +141,7 @@ fn nextest(choice: &[&str], elsewhere: u64) -> Outcome {
 /// The corpus of the package format, mutated for longer than among the other tests.
 fn fuzz() -> Outcome {
     Step::cargo(&["test", "--locked", "-p", "edxml", "--test", "fuzz"])
-        .env("EDXML_FUZZ_SECONDS", "60")
+        .env("EDXML_FUZZ_SECONDS", "30")
         .counted(Runner::Libtest)
         .run()
 }
