@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::house::{
     A, House, acknowledged, document, drain, eventually, fetch, fetch_one, push, refused, settle,
-    sha256,
+    sha256, soon,
 };
 
 /// Pushes all of these, 64 at a time.
@@ -32,10 +32,10 @@ pub(crate) async fn push_all(client: &api::Client, packages: impl Iterator<Item 
 /// The next delivery of a stream, whole.
 pub(crate) async fn next_delivery(stream: &mut Subscription) -> (v1::DeliveryHeader, Vec<u8>) {
     loop {
-        match stream.next().await.unwrap() {
+        match soon(stream.next()).await.unwrap() {
             Some(Event::Delivery(header)) => {
                 let mut bytes = Vec::new();
-                while let Some(chunk) = stream.chunk().await.unwrap() {
+                while let Some(chunk) = soon(stream.chunk()).await.unwrap() {
                     bytes.extend_from_slice(&chunk);
                 }
                 return (*header, bytes);
@@ -93,7 +93,7 @@ async fn a_stream_never_gets_more_than_its_credit() {
     // Settling gives no credit. The answer on the stream comes with nothing before it.
     settle(&b, &held[0]).await;
     stream.sender().settle(acknowledged(&held[1]));
-    match stream.next().await.unwrap() {
+    match soon(stream.next()).await.unwrap() {
         Some(Event::Settled(settled)) => assert_eq!(settled.delivery_id, held[1].delivery_id),
         other => panic!("more than the credit: {other:?}"),
     }
@@ -102,7 +102,7 @@ async fn a_stream_never_gets_more_than_its_credit() {
         outcome: v1::Outcome::Failed.into(),
         ..v1::SettleRequest::default()
     });
-    match stream.next().await.unwrap() {
+    match soon(stream.next()).await.unwrap() {
         Some(Event::SettleRefused(refused)) => assert_eq!(refused.reason, "REASON_MISSING"),
         other => panic!("more than the credit: {other:?}"),
     }
@@ -155,6 +155,25 @@ async fn two_streams_of_a_system_share_its_deliveries() {
         }
     }
     assert_eq!(got.len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stream_leaves_unsettled_goes_to_another_one_at_once() {
+    let house = House::new();
+    let (a, b) = (house.client(&house.a).await, house.client(&house.b).await);
+    push_all(&a, (0..5).map(|n| document(&format!("d{n}")).bytes())).await;
+    let mut leaving = b.subscribe(5).await.unwrap();
+    let mut held = BTreeSet::new();
+    for _ in 0..5 {
+        held.insert(next_delivery(&mut leaving).await.0.delivery_id);
+    }
+    let mut staying = b.subscribe(10).await.unwrap();
+    assert_eq!(soon(staying.next()).await.unwrap(), Some(Event::CaughtUp));
+    drop(leaving);
+    for _ in 0..5 {
+        let (header, _) = next_delivery(&mut staying).await;
+        assert!(header.redelivered && held.remove(&header.delivery_id));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,7 +286,7 @@ async fn a_revoked_key_cuts_its_open_streams() {
     let revoked = operator.revoke_system(revoke).await.unwrap();
     assert_eq!((revoked.keys, revoked.streams_cut), (1, 1));
     let cut = loop {
-        match stream.next().await {
+        match soon(stream.next()).await {
             Ok(Some(_)) => {}
             Ok(None) => panic!("the stream ended without a word"),
             Err(error) => break refused::<()>(Err(error)),
@@ -330,7 +349,7 @@ async fn a_system_over_its_limits_hears_when_to_come_again_and_others_notice_not
     .await;
     let streams = [b.subscribe(1).await.unwrap(), b.subscribe(1).await.unwrap()];
     let third = match b.subscribe(1).await {
-        Ok(mut stream) => stream.next().await.map(drop),
+        Ok(mut stream) => soon(stream.next()).await.map(drop),
         Err(error) => Err(error),
     };
     let third = refused(third);

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::house::{
     A, B, C, House, SMALL, SOON, client, copy_folder, document, drain, fetch_one, push, settle,
-    try_client, try_push,
+    soon, try_client, try_push,
 };
 
 /// One system call as strace saw it: the lines at which it was begun and at which it returned.
@@ -546,7 +546,7 @@ async fn calls_in_flight_end_before_the_axis_stops_and_later_ones_hear_to_try_ag
         (house, code)
     });
     let cut = loop {
-        match stream.next().await {
+        match soon(stream.next()).await {
             Ok(Some(_)) => {}
             Ok(None) => panic!("the stream ended without a word"),
             Err(error) => break error,

@@ -207,6 +207,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// What must come soon.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let came = tokio::time::timeout(SOON, what).await;
+    came.unwrap_or_else(|_| panic!("waited in vain for {SOON:?}"))
+}
+
 /// Asks until it is so, or fails; what is asked takes its time itself.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
