@@ -58,6 +58,7 @@ pub(crate) fn encode(
             Fact::SystemRecorded(fact) => message.systems.push(*fact),
             Fact::SystemKeyAdded(fact) => message.keys.push(*fact),
             Fact::SystemPinAdded(fact) => message.pins.push(*fact),
+            Fact::DeliveryPaused(fact) => message.paused.push(*fact),
             _ => {}
         }
     }
@@ -102,6 +103,9 @@ fn decode(bytes: &[u8]) -> Option<(Saved, Anchor)> {
     }
     for pin in message.pins {
         registry.apply(&Fact::SystemPinAdded(Box::new(pin)));
+    }
+    for paused in message.paused {
+        registry.apply(&Fact::DeliveryPaused(Box::new(paused)));
     }
     let anchor = Anchor {
         position: message.position,

@@ -45,14 +45,15 @@ impl Chunks {
         Some(&self.chunks.get(chunk)?.get(within.ok()?)?.1)
     }
 
-    pub(crate) fn insert(&mut self, place: Place, open: OpenDelivery) {
+    /// Returns what stood there.
+    pub(crate) fn insert(&mut self, place: Place, open: OpenDelivery) -> Option<OpenDelivery> {
         let (at, within) = self.find(&place);
         if self.chunks.is_empty() {
             self.chunks.push(Vec::new());
         }
         let chunk = &mut self.chunks[at];
         match within {
-            Ok(within) => chunk[within].1 = open,
+            Ok(within) => Some(std::mem::replace(&mut chunk[within].1, open)),
             Err(within) => {
                 if chunk.len() == chunk.capacity() {
                     chunk.reserve_exact(STEP);
@@ -64,21 +65,23 @@ impl Chunks {
                     chunk.shrink_to_fit();
                     self.chunks.insert(at + 1, behind);
                 }
+                None
             }
         }
     }
 
-    pub(crate) fn remove(&mut self, place: &Place) {
+    /// Returns what stood there.
+    pub(crate) fn remove(&mut self, place: &Place) -> Option<OpenDelivery> {
         let (at, Ok(within)) = self.find(place) else {
-            return;
+            return None;
         };
         let chunk = &mut self.chunks[at];
-        let _ = chunk.remove(within);
+        let (_, removed) = chunk.remove(within);
         self.len -= 1;
         let len = chunk.len();
         if len == 0 {
             let _ = self.chunks.remove(at);
-            return;
+            return Some(removed);
         }
         if chunk.capacity() > len + len / 4 + STEP {
             chunk.shrink_to(len + STEP / 2);
@@ -87,6 +90,7 @@ impl Chunks {
         if let Some(before) = at.checked_sub(1) {
             self.join(before);
         }
+        Some(removed)
     }
 
     /// Makes one of a chunk and the next, if they are small.

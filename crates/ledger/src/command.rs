@@ -46,7 +46,8 @@ impl Command {
         match self {
             Self::Accept(accept) => accept.is_recall(),
             Self::Change(change) => change.change != Change::Redelivered,
-            Self::Register { .. } => false,
+            // What was paused is let out; another change of the registry can wait.
+            Self::Register { facts, .. } => facts.iter().all(crate::pause::Pauses::concerns),
             Self::Note(fact) => !matches!(fact, Fact::PackageRefused(_)),
             Self::RemovePayload { .. } => true,
         }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::event::{
-    AgencyRecorded, AlertCleared, AlertRaised, DeliveryChanged, DeliveryState, Event, Heartbeat,
-    PackageAccepted, PackageRefused, PayloadRemoved, ReceiversAdded, Started, StatusMatched,
-    Stopped, SystemKeyAdded, SystemKeyRevoked, SystemPinAdded, SystemPinRevoked, SystemRecorded,
-    Transaction,
+    AgencyRecorded, AlertCleared, AlertRaised, DeliveryChanged, DeliveryPaused, DeliveryResumed,
+    DeliveryState, Event, Heartbeat, PackageAccepted, PackageRefused, PayloadRemoved,
+    ReceiversAdded, Started, StatusMatched, Stopped, SystemKeyAdded, SystemKeyRevoked,
+    SystemPinAdded, SystemPinRevoked, SystemRecorded, Transaction,
 };
 
 /// A record's body cannot be understood.
@@ -180,6 +180,8 @@ pub enum Fact {
     SystemKeyRevoked(Box<SystemKeyRevoked>),
     SystemPinAdded(Box<SystemPinAdded>),
     SystemPinRevoked(Box<SystemPinRevoked>),
+    DeliveryPaused(Box<DeliveryPaused>),
+    DeliveryResumed(Box<DeliveryResumed>),
     PayloadRemoved(Box<PayloadRemoved>),
     Heartbeat(Heartbeat),
     Started(Started),
@@ -209,6 +211,8 @@ impl Fact {
             Self::SystemKeyRevoked(_) => 32,
             Self::SystemPinAdded(_) => 33,
             Self::SystemPinRevoked(_) => 34,
+            Self::DeliveryPaused(_) => 35,
+            Self::DeliveryResumed(_) => 36,
             Self::PayloadRemoved(_) => 40,
             Self::Heartbeat(_) => 50,
             Self::Started(_) => 51,
@@ -249,6 +253,8 @@ impl Fact {
             Self::SystemKeyRevoked(fact) => fact.encode_to_vec(),
             Self::SystemPinAdded(fact) => fact.encode_to_vec(),
             Self::SystemPinRevoked(fact) => fact.encode_to_vec(),
+            Self::DeliveryPaused(fact) => fact.encode_to_vec(),
+            Self::DeliveryResumed(fact) => fact.encode_to_vec(),
             Self::PayloadRemoved(fact) => fact.encode_to_vec(),
             Self::Heartbeat(fact) => fact.encode_to_vec(),
             Self::Started(fact) => fact.encode_to_vec(),
@@ -286,6 +292,8 @@ impl Fact {
             32 => Self::SystemKeyRevoked(Box::new(read(&event)?)),
             33 => Self::SystemPinAdded(Box::new(read(&event)?)),
             34 => Self::SystemPinRevoked(Box::new(read(&event)?)),
+            35 => Self::DeliveryPaused(Box::new(read(&event)?)),
+            36 => Self::DeliveryResumed(Box::new(read(&event)?)),
             40 => Self::PayloadRemoved(Box::new(read(&event)?)),
             50 => Self::Heartbeat(read(&event)?),
             51 => Self::Started(read(&event)?),

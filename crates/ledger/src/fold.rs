@@ -18,7 +18,7 @@ use crate::rows::{
 };
 
 /// The fold's version; another one in the index means a rebuild.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// Lays a transaction's state rows over `layer`. `position` is the record's.
 pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {

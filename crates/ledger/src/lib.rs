@@ -42,6 +42,7 @@ pub mod id;
 mod index;
 mod layer;
 pub mod open;
+pub mod pause;
 #[cfg(test)]
 mod proofs;
 mod query;
@@ -52,6 +53,7 @@ pub mod rows;
 mod sequencer;
 mod start;
 mod state;
+pub mod tally;
 pub mod time;
 mod worker;
 
@@ -98,6 +100,9 @@ pub struct Visible<'a> {
     pub registry_changed: bool,
     /// Credentials or a system's agencies changed: open streams are to be looked at again.
     pub revoked: bool,
+    /// Somebody was paused or resumed, or is served by another system: what waits may flow
+    /// otherwise than before.
+    pub rerouted: bool,
 }
 
 /// Called by the commit thread after each batch; must be quick.

@@ -8,6 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::event::{AgencyRecorded, AgencyState, SystemKeyAdded, SystemPinAdded, SystemRecorded};
 use crate::fact::Fact;
 use crate::id::{AgencyId, SystemId};
+use crate::pause::Pauses;
 
 /// A code as it is looked up: trimmed, NFC, upper case. What was written stays beside it.
 #[must_use]
@@ -42,6 +43,7 @@ pub struct Registry {
     by_code: HashMap<String, Vec<AgencyId>>,
     systems: BTreeMap<String, System>,
     serves: HashMap<AgencyId, Vec<SystemId>>,
+    pauses: Pauses,
     last_agency: u32,
 }
 
@@ -102,6 +104,12 @@ impl Registry {
             .find(|system| system.pins.iter().any(|pin| pin.spki_sha256 == spki_sha256))
     }
 
+    /// To whom delivery is paused.
+    #[must_use]
+    pub const fn pauses(&self) -> &Pauses {
+        &self.pauses
+    }
+
     /// The id for the next new agency.
     #[must_use]
     pub const fn next_agency(&self) -> AgencyId {
@@ -119,7 +127,7 @@ impl Registry {
                 | Fact::SystemKeyRevoked(_)
                 | Fact::SystemPinAdded(_)
                 | Fact::SystemPinRevoked(_)
-        )
+        ) || Pauses::concerns(fact)
     }
 
     /// Takes over one fact.
@@ -153,7 +161,7 @@ impl Registry {
                         .retain(|pin| pin.spki_sha256 != revoked.spki_sha256);
                 }
             }
-            _ => {}
+            _ => self.pauses.apply(fact),
         }
     }
 
@@ -232,7 +240,9 @@ impl Registry {
                 .chain(keys)
                 .chain(pins)
         });
-        agencies.chain(systems)
+        let pauses = self.pauses.iter();
+        let pauses = pauses.map(|(_, paused)| Fact::DeliveryPaused(Box::new(paused.clone())));
+        agencies.chain(systems).chain(pauses)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::fold;
 use crate::id::PackageId;
 use crate::layer::Layer;
 use crate::open::Place;
+use crate::pause::Pauses;
 use crate::registry::Registry;
 use crate::state::State;
 
@@ -47,6 +48,7 @@ pub(crate) struct Published {
     pub(crate) ready: Vec<Place>,
     pub(crate) registry_changed: bool,
     pub(crate) revoked: bool,
+    pub(crate) rerouted: bool,
     /// The highest package id in it.
     pub(crate) last_package: Option<PackageId>,
 }
@@ -289,6 +291,8 @@ fn publish(
             Fact::SystemKeyRevoked(_) | Fact::SystemPinRevoked(_) | Fact::SystemRecorded(_)
         )
     });
+    let rerouted =
+        facts().any(|fact| Pauses::concerns(fact) || matches!(fact, Fact::SystemRecorded(_)));
     let ready = match written.last() {
         Some(last) => state.publish(layer.into_changes(), facts(), last.anchor()),
         None => Vec::new(),
@@ -299,6 +303,7 @@ fn publish(
         ready,
         registry_changed,
         revoked,
+        rerouted,
         last_package,
     }
 }

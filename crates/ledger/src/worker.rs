@@ -140,6 +140,7 @@ impl Commit {
             ready,
             registry_changed,
             revoked,
+            rerouted,
             last_package,
         }) = published
         else {
@@ -156,6 +157,7 @@ impl Commit {
                 ready: &ready,
                 registry_changed,
                 revoked,
+                rerouted,
             });
         }
     }

@@ -553,6 +553,57 @@ fn agrees(answer: &Answer, said: Result<bool, &'static str>) -> bool {
     }
 }
 
+/// The counts are those of somebody who counts everything anew.
+fn check_tallies(open: &crate::open::Open) {
+    let mut naive: BTreeMap<(AgencyId, usize), ([u64; 6], Option<i64>)> = BTreeMap::new();
+    let mut dead = Vec::new();
+    for (place, delivery) in open.iter() {
+        let (counts, oldest) = naive
+            .entry((place.receiver, place.lane_number()))
+            .or_default();
+        match delivery.state() {
+            S::Held => counts[0] += 1,
+            S::Pending => counts[1] += 1,
+            S::Fetched => counts[2] += 1,
+            S::Forwarding => counts[3] += 1,
+            S::Dead => {
+                counts[4] += 1;
+                dead.push(*place);
+            }
+            other => panic!("{other:?} is not open"),
+        }
+        if delivery.is_deliverable() {
+            counts[5] += 1;
+            let at = delivery.accepted_at.0.div_euclid(1_000) * 1_000;
+            *oldest = Some(oldest.map_or(at, |oldest: i64| oldest.min(at)));
+        }
+    }
+    let mut kept = BTreeMap::new();
+    for (receiver, tally) in open.tallies().iter() {
+        for (lane, of) in tally.iter().enumerate().filter(|(_, of)| of.open() > 0) {
+            let counts = [
+                of.held,
+                of.pending,
+                of.fetched,
+                of.forwarding,
+                of.dead,
+                of.waiting,
+            ];
+            kept.insert(
+                (receiver, lane),
+                (counts, of.oldest().map(|oldest| oldest.0)),
+            );
+        }
+    }
+    assert_eq!(kept, naive);
+    assert!(open.tallies().dead(None).eq(dead.iter()));
+    for (number, place) in dead.iter().enumerate() {
+        assert_eq!(crate::open::Place::from_token(&place.token()), Some(*place));
+        let rest = open.tallies().dead(Some(*place));
+        assert!(rest.eq(dead[number + 1..].iter()));
+    }
+}
+
 /// The rows, the open deliveries and the registry are what the model says.
 fn check(desk: &Desk, model: &Model) {
     let view = &desk.state;
@@ -584,6 +635,7 @@ fn check(desk: &Desk, model: &Model) {
         })
         .collect();
     assert_eq!(found, open);
+    check_tallies(&view.open());
     let packages: Vec<_> = view
         .scan(b"P")
         .into_iter()

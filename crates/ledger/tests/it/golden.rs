@@ -26,6 +26,8 @@ fn types() -> BTreeMap<u32, String> {
         (32, "system-key-revoked"),
         (33, "system-pin-added"),
         (34, "system-pin-revoked"),
+        (35, "delivery-paused"),
+        (36, "delivery-resumed"),
         (40, "payload-removed"),
         (50, "heartbeat"),
         (51, "started"),
