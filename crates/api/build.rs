@@ -5,8 +5,15 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "../../proto";
     println!("cargo:rerun-if-changed={root}/axis");
-    let files = ["exchange", "status", "registry", "history", "operations"]
-        .map(|name| format!("axis/v1/{name}.proto"));
+    let files = [
+        "exchange",
+        "status",
+        "registry",
+        "access",
+        "history",
+        "operations",
+    ]
+    .map(|name| format!("axis/v1/{name}.proto"));
 
     // Comments become the documentation of the generated code, but are no part of the contract.
     let mut compiler = protox::Compiler::new([root])?;

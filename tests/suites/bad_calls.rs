@@ -147,6 +147,7 @@ async fn what_operators_do_is_not_offered_to_systems() {
     not_offered(a.add_system(add).await.map(drop));
     let key = v1::AddSystemKeyRequest {
         id: "so-b".to_owned(),
+        overlap_seconds: None,
     };
     not_offered(a.add_system_key(key).await.map(drop));
     let revoke = v1::RevokeSystemRequest {

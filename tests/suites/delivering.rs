@@ -300,6 +300,7 @@ async fn a_revoked_key_cuts_its_open_streams() {
     // With a new key the unsettled one is there.
     let key = v1::AddSystemKeyRequest {
         id: "so-b".to_owned(),
+        overlap_seconds: None,
     };
     let key = operator.add_system_key(key).await.unwrap().key;
     let system = testkit::System {

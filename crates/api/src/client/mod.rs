@@ -26,6 +26,7 @@ pub use self::receive::{Deliveries, Event, Sender, Subscription};
 pub use crate::refused::{DetailView, RefusalView};
 
 use crate::metadata::{BY, KEY, SYSTEM};
+use crate::v1::access_service_client::AccessServiceClient;
 use crate::v1::exchange_service_client::ExchangeServiceClient;
 use crate::v1::history_service_client::HistoryServiceClient;
 use crate::v1::operations_service_client::OperationsServiceClient;
@@ -196,6 +197,60 @@ calls! {
     registry.pin_certificate(v1::PinCertificateRequest) -> v1::PinCertificateResponse;
     /// Revokes keys and pins (operators).
     registry.revoke_system(v1::RevokeSystemRequest) -> v1::RevokeSystemResponse;
+    /// Changes of one agency or all, the last first.
+    registry.list_changes(v1::ListChangesRequest) -> v1::ListChangesResponse;
+    /// What differs between two moments.
+    registry.diff_registry(v1::DiffRegistryRequest) -> v1::DiffRegistryResponse;
+    /// A new agency (registrars).
+    registry.add_agency(v1::AddAgencyRequest) -> v1::ChangeAgencyResponse;
+    /// requested -> approved, or on to active (registrars).
+    registry.approve_agency(v1::ApproveAgencyRequest) -> v1::ChangeAgencyResponse;
+    /// Renames, recodes, moves, describes (registrars).
+    registry.change_agency(v1::ChangeAgencyRequest) -> v1::ChangeAgencyResponse;
+    /// Stops an agency sending (registrars).
+    registry.suspend_agency(v1::SuspendAgencyRequest) -> v1::ChangeAgencyResponse;
+    /// Lets it send again (registrars).
+    registry.resume_agency(v1::StateRequest) -> v1::ChangeAgencyResponse;
+    /// Ends an agency (registrars).
+    registry.close_agency(v1::CloseAgencyRequest) -> v1::ChangeAgencyResponse;
+    /// Opens a closed one again (registrars).
+    registry.reopen_agency(v1::StateRequest) -> v1::ChangeAgencyResponse;
+    /// Merges agencies into one (registrars).
+    registry.merge_agencies(v1::MergeAgenciesRequest) -> v1::ChangeAgencyResponse;
+    /// Splits one (registrars).
+    registry.split_agency(v1::SplitAgencyRequest) -> v1::ChangeAgencyResponse;
+    /// Takes a planned change back (registrars).
+    registry.withdraw_change(v1::WithdrawChangeRequest) -> v1::ChangeAgencyResponse;
+    /// The list as a file.
+    registry.export_agencies(v1::ExportAgenciesRequest) -> v1::ExportAgenciesResponse;
+    /// Makes the next published version (registrars).
+    registry.publish(v1::PublishRequest) -> v1::Publication;
+    /// The published versions.
+    registry.list_publications(v1::ListPublicationsRequest) -> v1::ListPublicationsResponse;
+    /// Notes that a version was sent to the ministry (registrars).
+    registry.mark_sent(v1::MarkSentRequest) -> v1::Publication;
+    /// What differs between two published versions.
+    registry.diff_publications(v1::DiffPublicationsRequest) -> v1::DiffRegistryResponse;
+    /// Compares with another list (registrars).
+    registry.compare_list(v1::CompareListRequest) -> v1::CompareListResponse;
+    /// Codes in packages that nobody registered.
+    registry.list_unknown(v1::ListUnknownRequest) -> v1::ListUnknownResponse;
+    /// Gives agencies to a system from a moment on (operators).
+    registry.serve_agencies(v1::ServeAgenciesRequest) -> v1::ServeAgenciesResponse;
+    /// Who serves an agency, from when to when.
+    registry.list_service(v1::ListServiceRequest) -> v1::ListServiceResponse;
+    /// Suspends a system or lets it in again (operators).
+    registry.suspend_system(v1::SuspendSystemRequest) -> v1::SystemRecord;
+    /// Keys and pins that are due for a change (operators).
+    registry.list_due(v1::ListDueRequest) -> v1::ListDueResponse;
+    /// Gives a person an account (operators).
+    access.add_account(v1::AddAccountRequest) -> v1::AddAccountResponse;
+    /// All accounts.
+    access.list_accounts(v1::ListAccountsRequest) -> v1::ListAccountsResponse;
+    /// Ends an account (operators).
+    access.revoke_account(v1::RevokeAccountRequest) -> v1::Account;
+    /// Who calls, and what it may call.
+    access.who_am_i(v1::WhoAmIRequest) -> v1::WhoAmIResponse;
     /// How the axis is (operators).
     operations.info(v1::InfoRequest) -> v1::InfoResponse;
     /// What waits, per agency (operators).
@@ -318,6 +373,10 @@ impl Client {
 
     fn registry(&self) -> RegistryServiceClient<Link> {
         RegistryServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
+    }
+
+    fn access(&self) -> AccessServiceClient<Link> {
+        AccessServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
     }
 
     fn operations(&self) -> OperationsServiceClient<Link> {

@@ -24,6 +24,7 @@ pub(crate) fn agency_record(agency: AgencyRecord) -> v1::AgencyRecord {
         systems: names(agency.systems),
         changed_at: agency.changed_at.iso(),
         changed_by: agency.changed_by,
+        ..v1::AgencyRecord::default()
     }
 }
 
@@ -40,8 +41,10 @@ pub(crate) fn imported(imported: Imported) -> v1::ImportAgenciesResponse {
                 column: problem.column,
                 message: problem.message,
                 message_en: problem.message_en,
+                cell: String::new(),
             })
             .collect(),
+        differences: Vec::new(),
     }
 }
 
@@ -59,6 +62,7 @@ pub(crate) fn system_record(system: SystemRecord) -> v1::SystemRecord {
                 id,
                 added_at: at.iso(),
                 added_by: by,
+                not_after: String::new(),
             })
             .collect(),
         pins: system
@@ -69,10 +73,12 @@ pub(crate) fn system_record(system: SystemRecord) -> v1::SystemRecord {
                 subject,
                 added_at: at.iso(),
                 added_by: by,
+                not_after: String::new(),
             })
             .collect(),
         changed_at: system.changed_at.iso(),
         changed_by: system.changed_by,
+        reason: String::new(),
     }
 }
 

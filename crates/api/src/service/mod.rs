@@ -1,5 +1,6 @@
 //! The services of axis.v1 over an exchange: one file a service, one for each way of streaming.
 
+mod access_service;
 mod exchange_service;
 mod frames;
 mod history_service;
@@ -21,6 +22,7 @@ use tonic::service::Routes;
 use tonic::{Status, body::Body};
 
 use crate::refused;
+use crate::v1::access_service_server::AccessServiceServer;
 use crate::v1::exchange_service_server::ExchangeServiceServer;
 use crate::v1::history_service_server::HistoryServiceServer;
 use crate::v1::operations_service_server::OperationsServiceServer;
@@ -42,11 +44,12 @@ const QUESTION: usize = 64 << 10;
 const LIST: usize = 16 << 20;
 
 /// The services whose health is told by name; the empty name is the whole.
-pub(crate) const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 6] = [
     "",
     "axis.v1.ExchangeService",
     "axis.v1.StatusService",
     "axis.v1.RegistryService",
+    "axis.v1.AccessService",
     "axis.v1.HistoryService",
 ];
 
@@ -122,6 +125,7 @@ fn shared(
     Ok(Routes::new(exchange)
         .add_service(StatusServiceServer::new(core.clone()).max_decoding_message_size(QUESTION))
         .add_service(RegistryServiceServer::new(core.clone()).max_decoding_message_size(list))
+        .add_service(AccessServiceServer::new(core.clone()).max_decoding_message_size(QUESTION))
         .add_service(HistoryServiceServer::new(core.clone()).max_decoding_message_size(QUESTION))
         .add_service(health)
         .add_service(reflection))

@@ -12,6 +12,11 @@ use crate::{caller, convert, refused, v1};
 /// Agencies on a page when nothing is said.
 const USUAL_PAGE: u32 = 1_000;
 
+/// Of a call whose rules are not in this build yet.
+fn later() -> Status {
+    Status::unimplemented("this call is not in this build yet")
+}
+
 #[tonic::async_trait]
 impl RegistryService for Core {
     async fn list_agencies(
@@ -26,6 +31,7 @@ impl RegistryService for Core {
         answer(page.map(|page| v1::ListAgenciesResponse {
             agencies: page.items.into_iter().map(convert::agency_record).collect(),
             next_page_token: page.next,
+            version: 0,
         }))
     }
 
@@ -48,6 +54,7 @@ impl RegistryService for Core {
             csv,
             dry_run,
             decision,
+            ..
         } = request.into_inner();
         let imported = self
             .exchange
@@ -97,7 +104,7 @@ impl RegistryService for Core {
         let operator = caller::operator_of(request.extensions())
             .map_err(tell)?
             .clone();
-        let v1::AddSystemKeyRequest { id } = request.into_inner();
+        let v1::AddSystemKeyRequest { id, .. } = request.into_inner();
         let added = self.exchange.add_key(&operator, &id).await;
         answer(added.map(|(key_id, key)| v1::AddSystemKeyResponse { key, key_id }))
     }
@@ -109,7 +116,9 @@ impl RegistryService for Core {
         let operator = caller::operator_of(request.extensions())
             .map_err(tell)?
             .clone();
-        let v1::PinCertificateRequest { id, certificate } = request.into_inner();
+        let v1::PinCertificateRequest {
+            id, certificate, ..
+        } = request.into_inner();
         let Certificate {
             spki_sha256,
             subject,
@@ -145,5 +154,166 @@ impl RegistryService for Core {
             pins: revoked.pins,
             streams_cut: revoked.streams_cut,
         }))
+    }
+
+    async fn list_changes(
+        &self,
+        _: Request<v1::ListChangesRequest>,
+    ) -> Result<Response<v1::ListChangesResponse>, Status> {
+        Err(later())
+    }
+
+    async fn diff_registry(
+        &self,
+        _: Request<v1::DiffRegistryRequest>,
+    ) -> Result<Response<v1::DiffRegistryResponse>, Status> {
+        Err(later())
+    }
+
+    async fn add_agency(
+        &self,
+        _: Request<v1::AddAgencyRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn approve_agency(
+        &self,
+        _: Request<v1::ApproveAgencyRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn change_agency(
+        &self,
+        _: Request<v1::ChangeAgencyRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn suspend_agency(
+        &self,
+        _: Request<v1::SuspendAgencyRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn resume_agency(
+        &self,
+        _: Request<v1::StateRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn close_agency(
+        &self,
+        _: Request<v1::CloseAgencyRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn reopen_agency(
+        &self,
+        _: Request<v1::StateRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn merge_agencies(
+        &self,
+        _: Request<v1::MergeAgenciesRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn split_agency(
+        &self,
+        _: Request<v1::SplitAgencyRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn withdraw_change(
+        &self,
+        _: Request<v1::WithdrawChangeRequest>,
+    ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
+        Err(later())
+    }
+
+    async fn export_agencies(
+        &self,
+        _: Request<v1::ExportAgenciesRequest>,
+    ) -> Result<Response<v1::ExportAgenciesResponse>, Status> {
+        Err(later())
+    }
+
+    async fn publish(
+        &self,
+        _: Request<v1::PublishRequest>,
+    ) -> Result<Response<v1::Publication>, Status> {
+        Err(later())
+    }
+
+    async fn list_publications(
+        &self,
+        _: Request<v1::ListPublicationsRequest>,
+    ) -> Result<Response<v1::ListPublicationsResponse>, Status> {
+        Err(later())
+    }
+
+    async fn mark_sent(
+        &self,
+        _: Request<v1::MarkSentRequest>,
+    ) -> Result<Response<v1::Publication>, Status> {
+        Err(later())
+    }
+
+    async fn diff_publications(
+        &self,
+        _: Request<v1::DiffPublicationsRequest>,
+    ) -> Result<Response<v1::DiffRegistryResponse>, Status> {
+        Err(later())
+    }
+
+    async fn compare_list(
+        &self,
+        _: Request<v1::CompareListRequest>,
+    ) -> Result<Response<v1::CompareListResponse>, Status> {
+        Err(later())
+    }
+
+    async fn list_unknown(
+        &self,
+        _: Request<v1::ListUnknownRequest>,
+    ) -> Result<Response<v1::ListUnknownResponse>, Status> {
+        Err(later())
+    }
+
+    async fn serve_agencies(
+        &self,
+        _: Request<v1::ServeAgenciesRequest>,
+    ) -> Result<Response<v1::ServeAgenciesResponse>, Status> {
+        Err(later())
+    }
+
+    async fn list_service(
+        &self,
+        _: Request<v1::ListServiceRequest>,
+    ) -> Result<Response<v1::ListServiceResponse>, Status> {
+        Err(later())
+    }
+
+    async fn suspend_system(
+        &self,
+        _: Request<v1::SuspendSystemRequest>,
+    ) -> Result<Response<v1::SystemRecord>, Status> {
+        Err(later())
+    }
+
+    async fn list_due(
+        &self,
+        _: Request<v1::ListDueRequest>,
+    ) -> Result<Response<v1::ListDueResponse>, Status> {
+        Err(later())
     }
 }

@@ -16,6 +16,7 @@ async fn ask(client: &Client) -> Result<v1::AgencyRecord, Error> {
     client
         .get_agency(v1::GetAgencyRequest {
             code: SNV.to_owned(),
+            ..Default::default()
         })
         .await
 }
@@ -63,7 +64,7 @@ async fn a_revoked_key_is_refused_at_the_next_call_and_another_one_stays_valid()
     let admin = house.admin().await;
     let id = || "snv".to_owned();
     let second = admin
-        .add_system_key(v1::AddSystemKeyRequest { id: id() })
+        .add_system_key(v1::AddSystemKeyRequest { id: id(), overlap_seconds: None })
         .await
         .unwrap();
     ask(&client).await.unwrap();
@@ -298,6 +299,7 @@ async fn a_pinned_certificate_is_its_system_and_what_is_shown_must_agree() {
     let pin = |bytes: Vec<u8>| v1::PinCertificateRequest {
         id: "snv".to_owned(),
         certificate: bytes.into(),
+        overlap_seconds: None,
     };
     assert_eq!(
         refused(admin.pin_certificate(pin(b"x".to_vec())).await),
@@ -352,6 +354,7 @@ async fn a_pinned_certificate_is_its_system_and_what_is_shown_must_agree() {
         let mut registry = v1::registry_service_client::RegistryServiceClient::new(channel);
         let mut request = tonic::Request::new(v1::GetAgencyRequest {
             code: SNV.to_owned(),
+            ..Default::default()
         });
         request
             .metadata_mut()

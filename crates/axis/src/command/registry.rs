@@ -80,6 +80,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 csv: csv.into(),
                 dry_run,
                 decision,
+                ..v1::ImportAgenciesRequest::default()
             };
             let answer = client.import_agencies(request).await?;
             imported(&answer, &file.display().to_string(), dry_run, json)
@@ -146,7 +147,14 @@ fn state_vi(state: &str) -> &str {
 
 async fn show(code: String, json: bool, door: &EitherArgs) -> Result<(), Failure> {
     let client = door.connect().await?;
-    let agency = shape::Agency::from(&client.get_agency(v1::GetAgencyRequest { code }).await?);
+    let agency = shape::Agency::from(
+        &client
+            .get_agency(v1::GetAgencyRequest {
+                code,
+                ..v1::GetAgencyRequest::default()
+            })
+            .await?,
+    );
     if json {
         output::json(&agency)?;
         return Ok(());

@@ -218,7 +218,10 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             let answer = common
                 .connect()
                 .await?
-                .add_system_key(v1::AddSystemKeyRequest { id: id.clone() })
+                .add_system_key(v1::AddSystemKeyRequest {
+                    id: id.clone(),
+                    overlap_seconds: None,
+                })
                 .await?;
             if let Some(file) = &secret.save_key {
                 save(file, &answer.key)?;
@@ -290,6 +293,7 @@ async fn pin(client: &Client, id: &str, certificate: Vec<u8>) -> Result<String, 
     let request = v1::PinCertificateRequest {
         id: id.to_owned(),
         certificate: certificate.into(),
+        overlap_seconds: None,
     };
     Ok(client.pin_certificate(request).await?.spki_sha256)
 }

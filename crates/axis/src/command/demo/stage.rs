@@ -95,6 +95,7 @@ impl Stage {
             csv: csv.into(),
             dry_run: false,
             decision: "demo".to_owned(),
+            ..v1::ImportAgenciesRequest::default()
         };
         let imported = self.operator.import_agencies(request).await?;
         match imported.problems.first() {
