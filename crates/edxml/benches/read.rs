@@ -11,6 +11,10 @@ use sha2::{Digest, Sha256};
 const ROUNDS: usize = 15;
 
 fn main() {
+    let once = std::env::args().skip_while(|arg| arg != "once").nth(1);
+    if let Some(what) = once {
+        return instructions(&what);
+    }
     let header = package(0);
     println!("header of {} bytes", header.len());
     compare(
@@ -40,6 +44,21 @@ fn main() {
             ("edxml::read", &mut || accepted(&whole)),
             whole.len(),
         );
+    }
+}
+
+/// Does one thing a thousand times, for a profiler that counts instructions, which says more than a
+/// clock on a machine that does other things too:
+/// `valgrind --tool=callgrind target/release/deps/read-… once header`, then `… once bare`.
+fn instructions(what: &str) {
+    let whole = package(1 << 20);
+    let end = memchr::memmem::find(&whole, b"<AttachmentEncoded>").unwrap_or(whole.len());
+    for _ in 0..1000 {
+        match what {
+            "bare" => bare(&whole[..end]),
+            "header" => header_alone(&whole),
+            _ => panic!("once header, or once bare"),
+        }
     }
 }
 

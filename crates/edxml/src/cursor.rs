@@ -42,18 +42,21 @@ pub(crate) struct Frame {
     /// Where it begins; `None` while that is still the source's pin, as it is for most elements
     /// from beginning to end.
     at: Option<Position>,
-    label: Label,
+    written: Written,
     index: u32,
     counts: usize,
     text_told: bool,
+    /// Its tag was taken by `plain_tag`, so that the parser knows nothing of it.
+    plain: bool,
 }
 
-/// The local name as sent.
-#[derive(Debug, Clone, Copy)]
-enum Label {
-    Known(&'static str),
-    /// A range in [`Cursor::labels`].
-    Other(usize, usize),
+/// A name as sent, in [`Cursor::written`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Written {
+    from: usize,
+    /// Where the local name begins, after the prefix and its colon.
+    local: usize,
+    to: usize,
 }
 
 /// A place kept for a later finding.
@@ -74,12 +77,11 @@ pub(crate) struct Cursor<'l, R> {
     last: Option<Frame>,
     /// How often each name stood so far in each open element.
     counts: Vec<(Name, u32)>,
-    labels: String,
+    /// The names of the open elements, and behind them that of the one closed last.
+    written: String,
     namespaces: Namespaces,
     told_prefixes: Vec<String>,
     pub(crate) findings: Findings,
-    /// The prefix of the root or envelope opened last.
-    prefix: String,
     envelope_at: Position,
     elements: u32,
     kept: usize,
@@ -90,16 +92,46 @@ pub(crate) struct Cursor<'l, R> {
     /// The element on top was written `<x/>` and is to be closed.
     empty: bool,
     started: bool,
+    /// The parser has told a text and waits for the markup behind it.
+    awaited: bool,
     /// Inside the signature, whose content is not ours to judge.
     pub(crate) quiet: bool,
     stopped: bool,
     failure: Option<io::Error>,
 }
 
+/// Characters of names that need no second look.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        plain[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+        byte += 1;
+    }
+    plain
+};
+
+/// Writes a name behind that of the parent, over those of its former children.
+fn write_name(names: &mut String, from: usize, full: &str) -> Written {
+    names.truncate(from);
+    names.push_str(full);
+    let prefix = memchr::memchr(b':', full.as_bytes()).map_or(0, |colon| colon + 1);
+    Written {
+        from,
+        local: from + prefix,
+        to: from + full.len(),
+    }
+}
+
 impl<'l, R: BufRead> Cursor<'l, R> {
     pub(crate) fn new(source: Source<R>, limits: &'l Limits) -> Cursor<'l, R> {
         let mut xml = Xml::from_reader(source);
-        xml.config_mut().check_comments = true;
+        let config = xml.config_mut();
+        config.check_comments = true;
+        // The parser does not see every tag; names are compared here.
+        config.check_end_names = false;
+        config.allow_unmatched_ends = true;
         Cursor {
             xml,
             limits,
@@ -108,10 +140,9 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             frames: Vec::with_capacity(16),
             last: None,
             counts: Vec::with_capacity(64),
-            labels: String::new(),
+            written: String::with_capacity(256),
             namespaces: Namespaces::default(),
             told_prefixes: Vec::new(),
-            prefix: String::new(),
             envelope_at: Position::default(),
             findings: Findings::new(limits.findings),
             elements: 0,
@@ -120,6 +151,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             collecting: false,
             empty: false,
             started: false,
+            awaited: false,
             quiet: false,
             stopped: false,
             failure: None,
@@ -293,17 +325,19 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             self.close();
             return Token::Close;
         }
+        if let Some(token) = self.plain_tag() {
+            return token;
+        }
         // Taken out for as long as the event borrows it.
         let mut buf = std::mem::take(&mut self.buf);
         buf.clear();
         self.xml.get_mut().begin(self.limits.token_length());
-        let token = match self.xml.read_event_into(&mut buf) {
+        let event = self.xml.read_event_into(&mut buf);
+        self.awaited = matches!(event, Ok(Event::Text(_)));
+        let token = match event {
             Ok(Event::Start(tag)) => self.start(&tag, false),
             Ok(Event::Empty(tag)) => self.start(&tag, true),
-            Ok(Event::End(_)) => {
-                self.close();
-                Token::Close
-            }
+            Ok(Event::End(tag)) => self.end(tag.name().as_ref()),
             Ok(Event::Text(text)) => self.characters(&text),
             Ok(Event::CData(text)) => self.characters(&text),
             Ok(Event::GeneralRef(reference)) => self.reference(&reference),
@@ -319,15 +353,42 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         token
     }
 
+    /// Takes a tag that is nothing but a name of plain characters straight from the window, past
+    /// the parser. Nine tags of ten are such; the others, and any doubt, are left to the parser.
+    fn plain_tag(&mut self) -> Option<Token> {
+        let top = self.frames.last()?;
+        if self.awaited {
+            return None;
+        }
+        let source = self.xml.get_mut();
+        source.begin(self.limits.token_length());
+        let [b'<', tag @ ..] = source.fill_buf().ok()? else {
+            return None;
+        };
+        if let [b'/', tag @ ..] = tag {
+            let name = self.written.get(top.written.from..top.written.to)?;
+            let behind = tag.strip_prefix(name.as_bytes())?;
+            if !top.plain || behind.first() != Some(&b'>') {
+                return None;
+            }
+            source.consume(name.len() + 3);
+            self.close();
+            return Some(Token::Close);
+        }
+        let most = self.limits.name_length.saturating_add(1);
+        let mut name = tag.iter().take(most);
+        let length = name.position(|b| !PLAIN[usize::from(*b)])?;
+        if tag[length] != b'>' || !tag[0].is_ascii_alphabetic() {
+            return None;
+        }
+        let full = std::str::from_utf8(&tag[..length]).ok()?;
+        let written = write_name(&mut self.written, top.written.to, full);
+        source.consume(length + 2);
+        Some(self.open_element(written, None, false))
+    }
+
     fn start(&mut self, tag: &BytesStart<'_>, empty: bool) -> Token {
         let limits = self.limits;
-        self.elements += 1;
-        if self.elements > limits.elements {
-            return self.stop_here(FindingCode::TooManyElements, &limits.elements.to_string());
-        }
-        if self.frames.len() >= limits.depth as usize {
-            return self.stop_here(FindingCode::TooDeep, &limits.depth.to_string());
-        }
         if tag.len() > limits.tag_length {
             return self.stop_here(FindingCode::TagTooLong, &limits.tag_length.to_string());
         }
@@ -336,12 +397,30 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         if full.len() > limits.name_length {
             return self.stop_here(FindingCode::NameTooLong, &limits.name_length.to_string());
         }
-        let (prefix, local) = match full.strip_prefix("edXML:") {
-            Some(local) => ("edXML", local),
-            None => full.split_once(':').unwrap_or(("", full)),
-        };
-        let (name, spelling) = Name::look_up(local);
-        if (name == Name::Unknown || !matches!(prefix, "" | "edXML")) && !is_name(full) {
+        let parent = self.frames.last().map_or(0, |frame| frame.written.to);
+        let written = write_name(&mut self.written, parent, full);
+        self.open_element(written, Some(tag), empty)
+    }
+
+    /// The element whose name has just been written begins; without a tag there are no attributes.
+    fn open_element(
+        &mut self,
+        written: Written,
+        tag: Option<&BytesStart<'_>>,
+        empty: bool,
+    ) -> Token {
+        let limits = self.limits;
+        self.elements += 1;
+        if self.elements > limits.elements {
+            return self.stop_here(FindingCode::TooManyElements, &limits.elements.to_string());
+        }
+        if self.frames.len() >= limits.depth as usize {
+            return self.stop_here(FindingCode::TooDeep, &limits.depth.to_string());
+        }
+        let (name, spelling) = Name::look_up(&self.written[written.local..written.to]);
+        let known_prefix = matches!(self.prefix_of(&written), "" | "edXML");
+        let full = &self.written[written.from..written.to];
+        if (name == Name::Unknown || !known_prefix) && !is_name(full) {
             let detail = Detail::words(
                 format!("<{full}> is no name"),
                 format!("<{full}> không phải tên hợp lệ"),
@@ -349,10 +428,14 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             return self.stop_here(FindingCode::NotWellFormed, detail);
         }
         let depth = self.frames.len() + 1;
-        let prefixed = match self.attributes(tag.attributes_raw(), tag, depth) {
-            Ok(prefixed) => prefixed,
-            Err(token) => return token,
-        };
+        let mut prefixed = None;
+        if let Some(tag) = tag {
+            match self.attributes(tag.attributes_raw(), tag, depth) {
+                Ok(true) => prefixed = Some(tag),
+                Ok(false) => {}
+                Err(token) => return token,
+            }
+        }
         // The pin was the start of the parent; now that it moves on, the parent must know.
         if self.frames.last().is_some_and(|parent| parent.at.is_none()) {
             let at = self.source().pinned();
@@ -362,52 +445,64 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         }
         self.source().pin();
         let index = self.count(name);
-        let label = if name == Name::Unknown {
-            // The label of the element closed last was needed until now.
-            let from = self
-                .frames
-                .iter()
-                .rev()
-                .find_map(|frame| match frame.label {
-                    Label::Other(_, to) => Some(to),
-                    Label::Known(_) => None,
-                });
-            let from = from.unwrap_or(0);
-            self.labels.truncate(from);
-            self.labels.push_str(local);
-            Label::Other(from, self.labels.len())
-        } else {
-            Label::Known(spelling)
-        };
         let parent = self.frames.last().map_or(Name::Unknown, |f| f.name);
-        let space = self.namespaces.space(prefix);
+        let space = self.namespaces.space(self.prefix_of(&written));
         self.frames.push(Frame {
             name,
             space,
             at: None,
-            label,
+            written,
             index,
             counts: self.counts.len(),
             text_told: false,
+            plain: tag.is_none(),
         });
         self.empty = empty;
-        if depth <= 2 {
-            prefix.clone_into(&mut self.prefix);
-            if name == Name::Envelope {
-                self.envelope_at = self.source().pinned();
-            }
+        if depth == 2 && name == Name::Envelope {
+            self.envelope_at = self.source().pinned();
         }
         if !self.quiet && name != Name::Signature {
             if index > 1 && !name.repeats_in(parent) {
-                self.tell(FindingCode::DuplicateElement, local);
+                let local = self.top_label().to_owned();
+                self.tell(FindingCode::DuplicateElement, &local);
             }
-            self.check_space(space, prefix);
-            if prefixed {
+            self.check_space(space);
+            if let Some(tag) = prefixed {
                 self.check_attribute_prefixes(tag);
             }
             self.check_spelling(name, spelling, parent);
         }
         Token::Open(name)
+    }
+
+    /// The prefix of a name, without its colon.
+    fn prefix_of(&self, written: &Written) -> &str {
+        let end = written.local.saturating_sub(1).max(written.from);
+        self.written.get(written.from..end).unwrap_or_default()
+    }
+
+    /// An end tag that the parser has read.
+    fn end(&mut self, found: &str) -> Token {
+        let Some(frame) = self.frames.last() else {
+            return self.stop_here(FindingCode::NotWellFormed, detail::never_opened(found));
+        };
+        let expected = &self.written[frame.written.from..frame.written.to];
+        if found == expected {
+            self.close();
+            return Token::Close;
+        }
+        let expected = expected.to_owned();
+        let line = self.top_at().line;
+        let detail = Detail::words(
+            format!("</{found}> stands where </{expected}>, opened in line {line}, should end"),
+            format!("gặp </{found}> trong khi <{expected}> mở ở dòng {line} chưa đóng"),
+        );
+        // What seemed misplaced inside the element was so because it never ended.
+        let inside = format!("{}/", self.path());
+        self.findings.list.retain(|finding| {
+            finding.code != FindingCode::MisplacedElement || !finding.path.starts_with(&inside)
+        });
+        self.stop_here(FindingCode::NotWellFormed, detail)
     }
 
     /// Which of its name the child about to open is, from 1.
@@ -603,7 +698,9 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             let same = if written == "UTF-8" {
                 declared.eq_ignore_ascii_case("utf-8") || declared.eq_ignore_ascii_case("utf8")
             } else {
-                declared.len() >= 6 && declared[..6].eq_ignore_ascii_case("utf-16")
+                declared
+                    .get(..6)
+                    .is_some_and(|head| head.eq_ignore_ascii_case("utf-16"))
             };
             if !same {
                 let declared = declared.into_owned();
@@ -634,7 +731,6 @@ impl<'l, R: BufRead> Cursor<'l, R> {
     }
 
     fn error(&mut self, error: &quick_xml::Error, buf: &[u8]) -> Token {
-        use quick_xml::errors::IllFormedError;
         match error {
             quick_xml::Error::Io(_) if self.source().overrun() => self.overrun(buf),
             quick_xml::Error::Io(e) => {
@@ -659,22 +755,6 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                     None => Detail::from(""),
                 };
                 self.stop(FindingCode::InvalidEncoding, at, detail)
-            }
-            quick_xml::Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
-                let line = self.top_at().line;
-                let detail = Detail::words(
-                    format!(
-                        "</{found}> stands where </{expected}>, opened in line {line}, should end"
-                    ),
-                    format!("gặp </{found}> trong khi <{expected}> mở ở dòng {line} chưa đóng"),
-                );
-                // What seemed misplaced inside the element was so because it never ended.
-                let inside = format!("{}/", self.path());
-                self.findings.list.retain(|finding| {
-                    finding.code != FindingCode::MisplacedElement
-                        || !finding.path.starts_with(&inside)
-                });
-                self.stop_here(FindingCode::NotWellFormed, detail)
             }
             other => self.stop_here(FindingCode::NotWellFormed, detail::markup(other)),
         }

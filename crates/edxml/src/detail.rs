@@ -97,12 +97,6 @@ fn syntax(error: &SyntaxError) -> Detail<'static> {
 
 fn ill_formed(error: &IllFormedError) -> Detail<'static> {
     let (en, vi) = match error {
-        IllFormedError::UnmatchedEndTag(name) => {
-            return Detail::words(
-                format!("</{name}> ends an element that was never opened"),
-                format!("</{name}> đóng một phần tử chưa được mở"),
-            );
-        }
         IllFormedError::MissingEndTag(name) => {
             return Detail::words(
                 format!("<{name}> is never closed"),
@@ -129,6 +123,14 @@ fn ill_formed(error: &IllFormedError) -> Detail<'static> {
         }
     };
     Detail::words(en, vi)
+}
+
+/// An end tag without its start.
+pub(crate) fn never_opened(name: &str) -> Detail<'static> {
+    Detail::words(
+        format!("</{name}> ends an element that was never opened"),
+        format!("</{name}> đóng một phần tử chưa được mở"),
+    )
 }
 
 /// What the parser has against an attribute.

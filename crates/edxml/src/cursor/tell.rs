@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::{Cursor, Frame, Label, Place, Token};
+use super::{Cursor, Frame, Place, Token};
 use crate::detail::Detail;
 use crate::finding::{Finding, FindingCode, Position};
 use crate::name::Name;
@@ -102,15 +102,18 @@ impl<R: BufRead> Cursor<'_, R> {
         }
     }
 
-    pub(super) fn check_space(&mut self, space: Space, prefix: &str) {
+    pub(super) fn check_space(&mut self, space: Space) {
         match space {
             Space::Qcvn | Space::None => {}
-            Space::Unbound => self.tell_unbound(prefix),
+            Space::Unbound => {
+                let prefix = self.top_prefix().to_owned();
+                self.tell_unbound(&prefix);
+            }
             // Root and envelope are judged by whoever reads them.
             _ if self.frames.len() <= 2 => {}
             _ if self.findings.has(FindingCode::ForeignNamespace) => {}
             _ => {
-                let uri = self.namespaces.uri(prefix).to_owned();
+                let uri = self.namespaces.uri(self.top_prefix()).to_owned();
                 self.tell(FindingCode::ForeignNamespace, &uri);
             }
         }
@@ -160,10 +163,8 @@ impl<R: BufRead> Cursor<'_, R> {
     // ---- places ---------------------------------------------------------------------------
 
     pub(super) fn label<'a>(&'a self, frame: &Frame) -> &'a str {
-        match frame.label {
-            Label::Known(label) => label,
-            Label::Other(from, to) => self.labels.get(from..to).unwrap_or("?"),
-        }
+        let written = frame.written;
+        self.written.get(written.local..written.to).unwrap_or("?")
     }
 
     /// The local name, as sent, of the element on top.
@@ -171,9 +172,10 @@ impl<R: BufRead> Cursor<'_, R> {
         self.frames.last().map_or("", |frame| self.label(frame))
     }
 
-    /// The prefix of the root or envelope on top.
+    /// The prefix, as sent, of the element on top.
     pub(crate) fn top_prefix(&self) -> &str {
-        &self.prefix
+        let top = self.frames.last();
+        top.map_or("", |frame| self.prefix_of(&frame.written))
     }
 
     /// Where the envelope stands.
