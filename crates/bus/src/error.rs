@@ -75,6 +75,10 @@ pub enum ConsumeError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
+    /// The queue was there and is gone, with what was in it: deleted, or the broker was wiped.
+    /// What was published to it is to be published again, which makes it anew.
+    #[error("the queue is gone from the broker")]
+    Missing,
     /// The broker is away: try again.
     #[error("the bus cannot be reached")]
     Unavailable {

@@ -16,7 +16,7 @@
 //! * [`Consumer::next`] may be dropped at any await and loses nothing;
 //! * closing the bus ends every consumer.
 //!
-//! [`Embedded`] is the bus inside the process. [`Lanes`] consumes the four queues of a system
+//! [`Embedded`] is the bus inside the process, [`Amqp`] the one over RabbitMQ. [`Lanes`] consumes the four queues of a system
 //! in the order of their priority, with a share for the lower ones.
 //!
 //! ```
@@ -26,7 +26,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let bus: Arc<dyn Bus> = Arc::new(Embedded::default());
-//! let message = Message { id: [7; 16], agency: 1, body: Default::default() };
+//! let message = Message { id: [7; 16], agency: 1, ..Message::default() };
 //! bus.publish(&Queue::new("so-noi-vu", Lane::Flash), message).await?;
 //!
 //! let mut lanes = Lanes::open(&*bus, "so-noi-vu", 10).await?;
@@ -38,8 +38,10 @@
 //! # }
 //! ```
 
+pub mod amqp;
 mod embedded;
 mod error;
+pub mod headers;
 mod lanes;
 mod message;
 mod queue;
@@ -47,8 +49,10 @@ mod queue;
 use std::fmt::Debug;
 use std::pin::Pin;
 
+pub use amqp::Amqp;
 pub use embedded::Embedded;
 pub use error::{ConsumeError, PublishError, QueueError, Source};
+pub use headers::Headers;
 pub use lanes::Lanes;
 pub use message::{MAX_BODY, Message, Taken};
 pub use queue::{Lane, Queue};

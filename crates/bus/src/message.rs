@@ -5,19 +5,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// The longest body, in bytes, that every bus carries.
+use crate::headers::Headers;
+
+/// The longest body, in bytes, that every bus carries; a broker carries more.
 pub const MAX_BODY: usize = 64;
 
 /// A wake-up with ids. What it is about stands in the ledger.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
     /// The delivery's id. The bus neither reads nor compares it.
     pub id: [u8; 16],
     /// The receiving agency.
     pub agency: u32,
-    /// Opaque to the bus, at most [`MAX_BODY`] bytes. A slice of a larger buffer keeps all of
-    /// it in memory; give one of its own.
+    /// Opaque to the bus, at most [`MAX_BODY`] bytes ([`MAX_INLINE`](crate::amqp::MAX_INLINE)
+    /// over a broker). A slice of a larger buffer keeps all of it in memory; give one of its own.
     pub body: Bytes,
+    /// Text pairs for who reads the queue without the axis; none for direct systems.
+    pub headers: Headers,
 }
 
 impl fmt::Debug for Message {

@@ -70,15 +70,26 @@ impl Queue {
 
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("axis.system.")?;
-        for byte in self.system.bytes() {
+        write!(f, "{PREFIX}{}.{}", Encoded(&self.system), self.lane)
+    }
+}
+
+/// What the names of all systems' queues begin with.
+pub(crate) const PREFIX: &str = "axis.system.";
+
+/// An id as it stands in names on a broker: see [`Queue`].
+pub(crate) struct Encoded<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.bytes() {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
                 write!(f, "{}", char::from(byte))?;
             } else {
                 write!(f, "%{byte:02X}")?;
             }
         }
-        write!(f, ".{}", self.lane)
+        Ok(())
     }
 }
 

@@ -21,7 +21,7 @@ fn message(number: u32) -> Message {
     Message {
         id: [1; 16],
         agency: number,
-        body: Vec::new().into(),
+        ..Message::default()
     }
 }
 

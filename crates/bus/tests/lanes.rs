@@ -44,7 +44,7 @@ impl Office {
         let message = Message {
             id: [0; 16],
             agency: self.published,
-            body: Vec::new().into(),
+            ..Message::default()
         };
         at_once(self.bus.publish(&Queue::new(SYSTEM, lane), message))
             .unwrap()
@@ -178,7 +178,7 @@ async fn a_waiting_consumer_of_lanes_is_woken_by_any_lane_and_by_the_end() {
         let message = Message {
             id: [0; 16],
             agency: 0,
-            body: Vec::new().into(),
+            ..Message::default()
         };
         bus.publish(&Queue::new(SYSTEM, lane), message)
             .await

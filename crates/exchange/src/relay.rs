@@ -311,7 +311,7 @@ impl Pump {
             let message = Message {
                 id: *delivery.as_bytes(),
                 agency: place.receiver.0,
-                body: bytes::Bytes::new(),
+                ..Message::default()
             };
             if let Err(error) = self.relay.bus.publish(&queue, message).await {
                 if matches!(error, bus::PublishError::Closed) {

@@ -87,7 +87,7 @@ fn message(number: u64) -> Message {
     Message {
         id,
         agency: 1,
-        body: Vec::new().into(),
+        ..Message::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use bus::{Bus, Lane, MAX_BODY, Message, Queue};
+use bus::{Bus, Headers, Lane, MAX_BODY, Message, Queue, headers};
 
 use super::*;
 
@@ -32,16 +32,21 @@ pub(crate) async fn a_confirmed_message_is_in_its_queue_as_it_was_sent(bus: Arc<
             id: *b"0123456789abcdef",
             agency: u32::MAX,
             body: long.into(),
+            headers: Headers::from_iter([
+                (headers::PACKAGE, "0192f0c1a2b30000000000a1"),
+                (headers::AGENCY, "Sở Nội vụ"),
+            ]),
         },
         Message {
             id: [0; 16],
             agency: 0,
-            body: Vec::new().into(),
+            ..Message::default()
         },
         Message {
             id: [0xff; 16],
             agency: 7,
             body: "ố".as_bytes().into(),
+            ..Message::default()
         },
     ];
     for (before, message) in sent.iter().enumerate() {
