@@ -148,7 +148,7 @@ impl fmt::Display for State {
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Its number, as [`Problem::row`](crate::Problem::row).
+    /// Its number, counted as in [`Problem`](crate::Problem).
     pub number: u32,
     /// What it says.
     pub entry: Entry,

@@ -2,12 +2,12 @@
 //! the parsers of CSV, XLSX and JSON stay behind it, and it knows neither the registry nor the
 //! network.
 //!
-//! * [`read`] takes the bytes of a list as people have them: CSV with comma, semicolon or tab, in
+//! * [`read()`] takes the bytes of a list as people have them: CSV with comma, semicolon or tab, in
 //!   UTF-8, UTF-16 or Windows-1258; XLSX; JSON as the national axis answers it. Vietnamese and
 //!   English headings are known, with and without diacritics. What it cannot take it refuses with
 //!   row, column, cell and reason; memory is bounded by [`MAX_BYTES`], [`MAX_ROWS`] and
 //!   [`MAX_INFLATED`].
-//! * [`write()`] makes the same three formats; what it wrote, [`read`] reads back unchanged.
+//! * [`write()`] makes the same three formats; what it wrote, [`read()`] reads back unchanged.
 //! * [`Difference`] tells what two lists differ in, [`Comparison`] how one's own list stands to
 //!   the national one.
 //!
@@ -37,5 +37,5 @@ pub use compare::{Comparison, Pair, compare};
 pub use difference::{Changed, Difference, difference};
 pub use entry::{Entry, List, Row, State};
 pub use problem::Problem;
-pub use read::{MAX_BYTES, MAX_INFLATED, MAX_NAME, MAX_ROWS, read};
+pub use read::{MAX_BYTES, MAX_INFLATED, MAX_NAME, MAX_ROWS, read, read_sheet};
 pub use write::{Format, WriteError, write};

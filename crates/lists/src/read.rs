@@ -27,6 +27,15 @@ pub(crate) const MAX_PROBLEMS: usize = 1_000;
 /// # Errors
 /// Everything that is wrong with it, up to a thousand problems, in the order of its rows.
 pub fn read(bytes: &[u8]) -> Result<List, Vec<Problem>> {
+    read_sheet(bytes, "")
+}
+
+/// Reads a list as [`read()`] does, of an XLSX the sheet with this name; an empty name means the
+/// first one that has a heading.
+///
+/// # Errors
+/// As [`read()`]'s.
+pub fn read_sheet(bytes: &[u8], sheet: &str) -> Result<List, Vec<Problem>> {
     if bytes.len() > MAX_BYTES {
         let (size, max) = (bytes.len() >> 20, MAX_BYTES >> 20);
         return Err(vec![Problem::file(
@@ -35,7 +44,7 @@ pub fn read(bytes: &[u8]) -> Result<List, Vec<Problem>> {
         )]);
     }
     if bytes.starts_with(b"PK\x03\x04") {
-        return sheet::read(bytes);
+        return sheet::read(bytes, sheet);
     }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
         return Err(vec![Problem::file(

@@ -14,15 +14,25 @@ use crate::read::MAX_INFLATED;
 /// Files inside an XLSX.
 const MAX_PARTS: usize = 2_000;
 
-pub(crate) fn read(bytes: &[u8]) -> Result<List, Vec<Problem>> {
+pub(crate) fn read(bytes: &[u8], wanted: &str) -> Result<List, Vec<Problem>> {
     within_bounds(bytes).map_err(|problem| vec![problem])?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
     let sheets: Vec<String> = book
         .sheets_metadata()
         .iter()
-        .filter(|sheet| sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible)
+        .filter(|sheet| sheet.typ == SheetType::WorkSheet)
+        .filter(|sheet| match wanted {
+            "" => sheet.visible == SheetVisible::Visible,
+            name => sheet.name == name,
+        })
         .map(|sheet| sheet.name.clone())
         .collect();
+    if sheets.is_empty() {
+        return Err(vec![Problem::file(
+            format!("Tệp không có trang {wanted:?} nào đọc được."),
+            format!("The file has no sheet {wanted:?} to read."),
+        )]);
+    }
     let mut first = None;
     for name in sheets {
         let mut assembly = Assembly::default();
