@@ -4,6 +4,8 @@
 //! refused with the key, the value and what is allowed. `deploy/axis.toml` explains each key;
 //! a test holds the two together.
 
+mod alerts;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use ledger::time::Clock;
 use serde::{Deserialize, Deserializer, Serialize};
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use self::alerts::Alerts;
 use crate::cli::VERSION;
 
 /// Everything `axis serve` can be told.
@@ -32,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) bus: Bus,
     /// The journal.
     pub(crate) journal: Journal,
+    /// From when on something is an alert.
+    pub(crate) alerts: Alerts,
     /// The daemon's own log.
     pub(crate) log: Log,
 }
@@ -310,6 +315,7 @@ impl Config {
             window: self.delivery.window,
             segment_size: self.journal.segment_bytes,
             anchors: self.journal.anchors.clone(),
+            alerts: self.alerts.limits(),
             version: VERSION.to_owned(),
         }
     }
@@ -384,6 +390,7 @@ impl Config {
                 allowed: "a multiple of 4096".to_owned(),
             });
         }
+        self.alerts.check()?;
         check_bus("bus.url", &self.bus.url)?;
         check_filter("log.filter", &self.log.filter)?;
         self.check_places()?;

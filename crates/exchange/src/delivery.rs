@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use journal::{PayloadReader, ReadError};
 use ledger::event::{Actor, PackageKind};
-use ledger::id::{AgencyId, DeliveryId, SystemId};
+use ledger::id::{AgencyId, DeliveryId, PackageId, SystemId};
 use ledger::open::{OpenDelivery, Place};
 use ledger::rows::DeliveryRow;
 use ledger::time::Ms;
@@ -38,6 +38,8 @@ pub struct Content {
     /// Of a leased delivery: what is put aside when its content turns out damaged, so that it
     /// does not hold up the others.
     leased: Option<(Weak<Inner>, DeliveryId)>,
+    /// Of content that is read from disk while it is sent: whose it is.
+    stored: Option<(Weak<Inner>, PackageId)>,
 }
 
 #[derive(Debug)]
@@ -75,9 +77,15 @@ impl Content {
                         self.source = Source::Stream(reader);
                         Ok(Some(bytes))
                     }
-                    Ok(None) => Ok(None),
+                    Ok(None) => {
+                        self.read(true);
+                        Ok(None)
+                    }
                     Err(error) => {
                         let refusal = refused_query(&error.into());
+                        if refusal.name == Name::ContentDamaged {
+                            self.read(false);
+                        }
                         if refusal.name == Name::ContentDamaged
                             && let Some((inner, delivery)) = &self.leased
                             && let Some(inner) = inner.upgrade()
@@ -88,6 +96,17 @@ impl Content {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Content {
+    /// Stored content was read, whole or not: an alert rises or falls.
+    fn read(&self, whole: bool) {
+        if let Some((inner, package)) = &self.stored
+            && let Some(inner) = inner.upgrade()
+        {
+            inner.alerts.read(*package, whole);
         }
     }
 }
@@ -106,6 +125,7 @@ fn content(bytes: PackageBytes) -> Result<Content, ReadError> {
     Ok(Content {
         source,
         leased: None,
+        stored: None,
     })
 }
 
@@ -375,7 +395,7 @@ impl Inner {
     /// Records `fetched` if it is not yet, and opens the content. What was recalled is not
     /// served, whatever its state.
     async fn serve(
-        &self,
+        self: &Arc<Self>,
         mut row: DeliveryRow,
         delivery: DeliveryId,
         actor: Actor,
@@ -409,6 +429,7 @@ impl Inner {
             let content = Content {
                 source: Source::Whole(made),
                 leased: None,
+                stored: None,
             };
             return Ok((row, package, content));
         }
@@ -424,8 +445,17 @@ impl Inner {
                 let content = content(query.bytes(&package)?)?;
                 Ok(Some((package, content)))
             })
-            .await?;
-        let (package, content) = opened.ok_or_else(|| Refusal::new(Name::NotFound))?;
+            .await;
+        let opened = opened.inspect_err(|refusal| {
+            if refusal.name == Name::ContentDamaged {
+                self.alerts.read(package_id, false);
+            }
+        });
+        let (package, mut content) = opened?.ok_or_else(|| Refusal::new(Name::NotFound))?;
+        match content.source {
+            Source::Stream(_) => content.stored = Some((Arc::downgrade(self), package_id)),
+            Source::Whole(_) | Source::Ended => self.alerts.read(package_id, true),
+        }
         Ok((row, package, content))
     }
 

@@ -33,6 +33,7 @@
 mod admission;
 mod agencies;
 mod agency_list;
+mod alerts;
 mod delivery;
 mod history;
 mod keys;
@@ -49,6 +50,10 @@ mod subscription;
 mod systems;
 mod types;
 
+pub use alerts::{
+    Alert, AlertLimits, AlertPage, Backlog, Kind as AlertKind, LaneBacklog, Severity,
+    SystemBacklog, Told, Words,
+};
 pub use delivery::{Content, Offer};
 pub use keys::KeyFileError;
 pub use push::Upload;

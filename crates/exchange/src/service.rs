@@ -16,6 +16,7 @@ use ledger::{Command, CommitError, Committed, Conflict, Fact, Ledger, QueryError
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::{self, Alerts};
 use crate::keys::{KeyFileError, Sealer};
 use crate::lease::Leases;
 use crate::limit::Usages;
@@ -41,6 +42,9 @@ pub enum OpenError {
     /// The key file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// The standing alerts could not be read.
+    #[error("the alerts that stand could not be read; `axis verify` tells where")]
+    Alerts(#[source] QueryError),
     /// The start could not be recorded.
     #[error("the start could not be recorded in the journal")]
     Commit(#[from] CommitError),
@@ -162,6 +166,7 @@ pub(crate) struct Inner {
     pub(crate) index_trusted: bool,
     /// The last fetch of each agency since the start.
     pub(crate) last_fetch: Mutex<HashMap<AgencyId, Ms>>,
+    pub(crate) alerts: Alerts,
     /// Cancelled when the exchange closes.
     pub(crate) closing: CancellationToken,
     tasks: TaskTracker,
@@ -200,14 +205,20 @@ impl Exchange {
                 .clone()
                 .unwrap_or_else(|| beside(&options.data));
             match Sealer::open(&key_file, &ledger.registry()) {
-                Ok(sealer) => Ok((ledger, start, sealer)),
+                Ok(sealer) => match Alerts::load(&ledger) {
+                    Ok(alerts) => Ok((ledger, start, sealer, alerts)),
+                    Err(error) => {
+                        ledger.close();
+                        Err(OpenError::Alerts(error))
+                    }
+                },
                 Err(error) => {
                     ledger.close();
                     Err(OpenError::Key(error))
                 }
             }
         });
-        let (ledger, start, sealer) = opened.await.map_err(|_| OpenError::Cut)??;
+        let (ledger, start, sealer, alerts) = opened.await.map_err(|_| OpenError::Cut)??;
         let now = options.clock.now();
         let torn_tail = start
             .torn_tail
@@ -235,6 +246,7 @@ impl Exchange {
             started_at: now,
             index_trusted: start.index_trusted,
             last_fetch: Mutex::default(),
+            alerts,
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
             options,
@@ -250,6 +262,7 @@ impl Exchange {
         }));
         inner.tasks.spawn(heartbeat(Arc::clone(&inner)));
         inner.tasks.spawn(end_leases(Arc::clone(&inner)));
+        inner.tasks.spawn(alerts::run(Arc::clone(&inner)));
         inner.tasks.close();
         Ok(Self { inner })
     }
@@ -341,6 +354,14 @@ impl Inner {
     /// Whether an agency is served by the system.
     pub(crate) fn serves(&self, system: &SystemId, agency: AgencyId) -> bool {
         self.ledger.registry().systems_of(agency).contains(system)
+    }
+
+    /// When each agency last fetched, since the start.
+    pub(crate) fn last_fetches(&self) -> HashMap<AgencyId, Ms> {
+        self.last_fetch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn fetched_now(&self, agency: AgencyId, at: Ms) {

@@ -642,6 +642,8 @@ pub struct Options {
     pub segment_size: u64,
     /// A file outside the data folder that anchors are appended to.
     pub anchors: Option<PathBuf>,
+    /// From when on something is an alert.
+    pub alerts: crate::AlertLimits,
     /// The program's version, for the journal.
     pub version: String,
 }
@@ -660,6 +662,7 @@ impl Options {
             window: 1_000,
             segment_size: 64 << 20,
             anchors: None,
+            alerts: crate::AlertLimits::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use crate::event::{Actor, DeliveryState, PackageAccepted};
+use crate::event::{Actor, AlertCleared, AlertRaised, DeliveryState, PackageAccepted};
 use crate::fact::{Change, Fact};
 use crate::id::{AgencyId, DeliveryId, PackageId};
 use crate::time::Ms;
@@ -23,8 +23,12 @@ pub enum Command {
         /// Agency and system facts.
         facts: Vec<Fact>,
     },
-    /// Record something that needs no precondition (a refusal, a heartbeat, an alert).
+    /// Record something that needs no precondition (a refusal, a heartbeat).
     Note(Fact),
+    /// Raise an alert; one of that kind and subject that stands is left as it is.
+    Raise(AlertRaised),
+    /// Clear an alert; without one that stands nothing is recorded.
+    Clear(AlertCleared),
     /// Let a package's payload leave, by decision.
     RemovePayload {
         /// The package.
@@ -49,6 +53,8 @@ impl Command {
             // What was paused is let out; another change of the registry can wait.
             Self::Register { facts, .. } => facts.iter().all(crate::pause::Pauses::concerns),
             Self::Note(fact) => !matches!(fact, Fact::PackageRefused(_)),
+            // What goes wrong must be told above all when the disk is full.
+            Self::Raise(_) | Self::Clear(_) => true,
             Self::RemovePayload { .. } => true,
         }
     }
@@ -80,6 +86,8 @@ impl Command {
                 change.actor.encoded_len() + change.reason.len() + own_01
             }
             Self::Note(fact) => fact.encode().encoded_len(),
+            Self::Raise(alert) => alert.encoded_len(),
+            Self::Clear(alert) => alert.encoded_len(),
             Self::RemovePayload {
                 actor, decision, ..
             } => actor.encoded_len() + decision.len(),
@@ -153,6 +161,12 @@ pub enum Committed {
         round: u32,
         /// False if it was so already, or an earlier round was named.
         changed: bool,
+    },
+    /// To [`Command::Raise`] and [`Command::Clear`].
+    Alert {
+        /// The record's position; `None` if the alert stood already, or none stood: nothing
+        /// was recorded.
+        position: Option<u64>,
     },
     /// To [`Command::Register`], [`Command::Note`] and [`Command::RemovePayload`].
     Recorded,

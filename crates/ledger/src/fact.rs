@@ -4,10 +4,10 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::event::{
-    AgencyRecorded, AlertCleared, AlertRaised, DeliveryChanged, DeliveryPaused, DeliveryResumed,
-    DeliveryState, Event, Heartbeat, PackageAccepted, PackageRefused, PayloadRemoved,
-    ReceiversAdded, Started, StatusMatched, Stopped, SystemKeyAdded, SystemKeyRevoked,
-    SystemPinAdded, SystemPinRevoked, SystemRecorded, Transaction,
+    AgencyRecorded, AlertCleared, AlertRaised, AlertTold, DeliveryChanged, DeliveryPaused,
+    DeliveryResumed, DeliveryState, Event, Heartbeat, PackageAccepted, PackageRefused,
+    PayloadRemoved, ReceiversAdded, Started, StatusMatched, Stopped, SystemKeyAdded,
+    SystemKeyRevoked, SystemPinAdded, SystemPinRevoked, SystemRecorded, Transaction,
 };
 
 /// A record's body cannot be understood.
@@ -188,6 +188,7 @@ pub enum Fact {
     Stopped(Stopped),
     AlertRaised(AlertRaised),
     AlertCleared(AlertCleared),
+    AlertTold(AlertTold),
     /// Of a type that this build does not know, and not critical: kept and skipped.
     Unknown {
         number: u32,
@@ -219,6 +220,7 @@ impl Fact {
             Self::Stopped(_) => 52,
             Self::AlertRaised(_) => 60,
             Self::AlertCleared(_) => 61,
+            Self::AlertTold(_) => 62,
             Self::Unknown { number, .. } => *number,
         }
     }
@@ -234,6 +236,7 @@ impl Fact {
                 | Self::Stopped(_)
                 | Self::AlertRaised(_)
                 | Self::AlertCleared(_)
+                | Self::AlertTold(_)
                 | Self::Unknown { .. }
         )
     }
@@ -261,6 +264,7 @@ impl Fact {
             Self::Stopped(fact) => fact.encode_to_vec(),
             Self::AlertRaised(fact) => fact.encode_to_vec(),
             Self::AlertCleared(fact) => fact.encode_to_vec(),
+            Self::AlertTold(fact) => fact.encode_to_vec(),
             Self::Unknown { body, .. } => body.to_vec(),
         };
         Event {
@@ -300,6 +304,7 @@ impl Fact {
             52 => Self::Stopped(read(&event)?),
             60 => Self::AlertRaised(read(&event)?),
             61 => Self::AlertCleared(read(&event)?),
+            62 => Self::AlertTold(read(&event)?),
             number => match Change::of_number(number) {
                 Some(change) => Self::Delivery(change, Box::new(read(&event)?)),
                 None if event.critical => return Err(FactError::UnknownCritical { number }),

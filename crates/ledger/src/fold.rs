@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::alert;
 use crate::event::{
     DeliveryChanged, DeliveryState, PackageAccepted, PayloadRemoved, Receiver, ReceiversAdded,
     StatusFacts, StatusMatched,
@@ -18,7 +19,7 @@ use crate::rows::{
 };
 
 /// The fold's version; another one in the index means a rebuild.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// Lays a transaction's state rows over `layer`. `position` is the record's.
 pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
@@ -34,6 +35,9 @@ pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
             Fact::Delivery(change, changed) => change_delivery(layer, *change, changed),
             Fact::StatusMatched(matched) => match_status(layer, position, fact_number, matched),
             Fact::PayloadRemoved(removed) => remove_payload(layer, removed),
+            Fact::AlertRaised(_) | Fact::AlertCleared(_) | Fact::AlertTold(_) => {
+                alert::apply(layer, position, fact_number, fact);
+            }
             _ => {}
         }
     }
@@ -70,6 +74,10 @@ pub(crate) fn place(layer: &mut Layer<'_>, position: u64, location: u64, facts: 
                     rows::at(vec![rows::REFUSED], position, fact_number),
                     &pointer,
                 );
+                None
+            }
+            Fact::AlertRaised(_) => {
+                alert::place(layer, position, fact_number, location);
                 None
             }
             Fact::Delivery(_, changed) => PackageId::from_slice(&changed.package),

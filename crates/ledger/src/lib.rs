@@ -32,6 +32,7 @@
 #[cfg(test)]
 extern crate self as ledger;
 
+pub mod alert;
 mod checkpoint;
 mod chunks;
 mod command;
@@ -70,7 +71,7 @@ pub mod event {
 }
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
 
 use journal::disk::{Disk, OsDisk};
@@ -169,6 +170,8 @@ impl std::fmt::Debug for Inner {
 struct Health {
     read_only: AtomicBool,
     reserve: AtomicBool,
+    /// The longest append of a batch since it was last asked for, in microseconds.
+    slowest_sync: AtomicU64,
 }
 
 /// The source of package ids: above the last one in the journal, whatever the clock says.
@@ -360,6 +363,13 @@ impl Ledger {
         } else {
             Space::Ok
         }
+    }
+
+    /// The longest write and sync of a batch since this was last asked.
+    #[must_use]
+    pub fn take_slowest_sync(&self) -> std::time::Duration {
+        let slowest = self.inner.health.slowest_sync.swap(0, Ordering::Relaxed);
+        std::time::Duration::from_micros(slowest)
     }
 
     /// Rows that wait for the index.

@@ -279,7 +279,7 @@ impl Query {
         Ok(refusals)
     }
 
-    fn recorded(&self, location: u64) -> Result<RecordedFacts, QueryError> {
+    pub(crate) fn recorded(&self, location: u64) -> Result<RecordedFacts, QueryError> {
         let record = self.reader.record(unpacked(location))?;
         let anchor = record.anchor();
         Ok(RecordedFacts {

@@ -239,6 +239,32 @@ pub struct PointerRow {
     pub location: u64,
 }
 
+/// One alert, from its raising on.
+#[derive(Clone, PartialEq, Message)]
+pub struct AlertRow {
+    /// Of the record that raised it.
+    #[prost(fixed64, tag = "1")]
+    pub location: u64,
+    /// When it was cleared, milliseconds; absent while it stands.
+    #[prost(int64, optional, tag = "2")]
+    pub cleared_at: Option<i64>,
+    /// When somebody was told of its raising.
+    #[prost(int64, optional, tag = "3")]
+    pub told_raised_at: Option<i64>,
+    /// When somebody was told of its clearing.
+    #[prost(int64, optional, tag = "4")]
+    pub told_cleared_at: Option<i64>,
+}
+
+/// Which alert stands: its place in the journal.
+#[derive(Clone, PartialEq, Message)]
+pub struct StandingAlertRow {
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    #[prost(uint32, tag = "2")]
+    pub fact: u32,
+}
+
 /// A package id, where the row only points.
 #[derive(Clone, PartialEq, Message)]
 pub struct NamesPackageRow {
@@ -354,6 +380,8 @@ pub fn by_number(number: &str, notation: &str) -> Key {
 pub const BY_TIME: u8 = b'T';
 /// `X`: refusals in journal order.
 pub const REFUSED: u8 = b'X';
+/// `W`: alerts in the order of their raising.
+pub const ALERTS: u8 = b'W';
 /// `M`: statuses whose document has not come yet.
 pub const UNMATCHED: u8 = b'M';
 
@@ -374,6 +402,15 @@ pub fn events(package: PackageId) -> Key {
 pub fn unmatched(hash: [u8; 16]) -> Key {
     tagged(UNMATCHED, &hash)
 }
+
+/// `w`: the alert that stands, by kind and subject.
+#[must_use]
+pub fn standing_alert(kind: &str, subject: &str) -> Key {
+    tagged(STANDING_ALERTS, &key_hash(&format!("{kind}\0{subject}")))
+}
+
+/// `w`: the alerts that stand.
+pub const STANDING_ALERTS: u8 = b'w';
 
 /// Adds the place in the journal to a key.
 #[must_use]

@@ -9,10 +9,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use journal::{AppendError, Entry, Journal, Payload, Space, Written};
 
 use crate::Health;
+use crate::alert;
 use crate::command::{Accepted, Command, CommitError, Committed, Conflict};
 use crate::decide;
 use crate::fact::{self, Fact};
@@ -91,6 +93,16 @@ impl Sequencer {
             .store(self.is_read_only(), Ordering::SeqCst);
     }
 
+    fn measure(&self, entries: &[Entry], took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.health
+            .slowest_sync
+            .fetch_max(micros, Ordering::Relaxed);
+        metrics::histogram!("axis_journal_sync_seconds").record(took.as_secs_f64());
+        #[allow(clippy::cast_precision_loss)] // a batch has at most thousands
+        metrics::histogram!("axis_journal_batch_records").record(entries.len() as f64);
+    }
+
     pub(crate) fn into_journal(self) -> Journal {
         self.journal
     }
@@ -125,7 +137,9 @@ impl Sequencer {
             }
             return None;
         }
+        let began = Instant::now();
         let appended = self.journal.append(&entries);
+        self.measure(&entries, began.elapsed());
         self.read_only |= matches!(
             appended,
             Err(AppendError::Failed { .. } | AppendError::ReadOnly)
@@ -314,6 +328,9 @@ fn anchored(answer: Committed, written: Option<&Written>) -> Committed {
             anchor: Some(written.anchor()),
             ..accepted
         }),
+        (Committed::Alert { .. }, Some(written)) => Committed::Alert {
+            position: Some(written.position),
+        },
         (answer, _) => answer,
     }
 }
@@ -411,6 +428,8 @@ fn decide_one(
             Ok((Made::of(facts), Committed::Recorded))
         }
         Command::Note(fact) => Ok((Made::of(vec![fact]), Committed::Recorded)),
+        Command::Raise(alert) => Ok(told(alert::raise(layer, alert))),
+        Command::Clear(alert) => Ok(told(alert::clear(layer, alert))),
         Command::RemovePayload {
             package,
             at,
@@ -425,6 +444,12 @@ fn decide_one(
             Ok((made, Committed::Recorded))
         }
     }
+}
+
+fn told(fact: Option<Fact>) -> (Made, Committed) {
+    // Its position is known once it is written.
+    let made = Made::of(fact.into_iter().collect());
+    (made, Committed::Alert { position: None })
 }
 
 /// The highest package id among facts.

@@ -101,6 +101,12 @@ impl Clock {
         }
     }
 
+    /// Whether it is the system's, which passes by itself.
+    #[must_use]
+    pub const fn is_system(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Moves a standing clock; the system's does not move.
     pub fn advance(&self, ms: i64) {
         if let Some(set) = &self.0 {

@@ -64,7 +64,10 @@ async fn a_revoked_key_is_refused_at_the_next_call_and_another_one_stays_valid()
     let admin = house.admin().await;
     let id = || "snv".to_owned();
     let second = admin
-        .add_system_key(v1::AddSystemKeyRequest { id: id(), overlap_seconds: None })
+        .add_system_key(v1::AddSystemKeyRequest {
+            id: id(),
+            overlap_seconds: None,
+        })
         .await
         .unwrap();
     ask(&client).await.unwrap();

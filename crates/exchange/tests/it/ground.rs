@@ -20,6 +20,7 @@ pub(crate) struct Ground {
     pub(crate) b: Peer,
     pub(crate) c: Peer,
     keys: Vec<String>,
+    change: fn(&mut Options),
 }
 
 pub(crate) fn operator() -> Operator {
@@ -37,10 +38,14 @@ pub(crate) fn options(folder: &std::path::Path) -> Options {
 
 impl Ground {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: fn(&mut Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let exchange = Exchange::open(options(folder.path()), |_, _| {})
-            .await
-            .unwrap();
+        let mut options = options(folder.path());
+        change(&mut options);
+        let exchange = Exchange::open(options, |_, _| {}).await.unwrap();
         let csv = format!(
             "code,code_2020,name,parent\n{A},H99.01,Sở Nội vụ,\n{B},H99.02,Sở Tài chính,\n{C},H99.03,Sở Y tế,\n"
         );
@@ -61,6 +66,7 @@ impl Ground {
             b,
             c,
             keys,
+            change,
         }
     }
 
@@ -70,13 +76,14 @@ impl Ground {
             folder,
             exchange,
             keys,
+            change,
             ..
         } = self;
         exchange.close().await;
         drop(exchange);
-        let exchange = Exchange::open(options(folder.path()), |_, _| {})
-            .await
-            .unwrap();
+        let mut options = options(folder.path());
+        change(&mut options);
+        let exchange = Exchange::open(options, |_, _| {}).await.unwrap();
         let [a, b, c] = peers(&exchange, &keys);
         Self {
             folder,
@@ -85,6 +92,7 @@ impl Ground {
             b,
             c,
             keys,
+            change,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The rules of the exchange, on a real ledger in a temporary folder.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests
 
+mod alerts;
 mod duplicates;
 mod ground;
 mod main_job;

@@ -101,6 +101,7 @@ fn said(answer: &Answer) -> String {
             changed,
         }) => format!("{state:?} round={round} changed={changed}"),
         Ok(Committed::Recorded) => "recorded".into(),
+        Ok(Committed::Alert { position }) => format!("alert new={}", position.is_some()),
         Err(CommitError::Conflict(conflict)) => {
             let text = format!("{conflict:?}");
             text.split([' ', '{', '('])

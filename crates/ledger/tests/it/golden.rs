@@ -1,7 +1,6 @@
 //! One committed encoding of each event type, never made again, beside a JSON of its fields
 //! that was written by hand.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ledger::event::Event;
@@ -10,8 +9,8 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, SerializeOptions};
 use serde_json::{Value, json};
 
-/// Every event type and what it is called.
-fn types() -> BTreeMap<u32, String> {
+/// Every event type and what its files are called; one that got new fields has a file more.
+fn types() -> Vec<(u32, String)> {
     let changes = Change::ALL
         .iter()
         .map(|change| (change.number(), format!("delivery-{}", change.word())));
@@ -33,7 +32,9 @@ fn types() -> BTreeMap<u32, String> {
         (51, "started"),
         (52, "stopped"),
         (60, "alert-raised"),
+        (60, "alert-raised-2"),
         (61, "alert-cleared"),
+        (62, "alert-told"),
     ];
     let others = others.map(|(number, name)| (number, name.to_owned()));
     changes.chain(others).collect()

@@ -1,6 +1,7 @@
 //! The ledger as its users see it, and the bytes it leaves behind.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod alerts;
 mod disk;
 mod golden;
 mod kept;

@@ -1,0 +1,93 @@
+//! `[alerts]`: from when on something is an alert.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, within};
+
+/// From when on something is an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Alerts {
+    /// How often it is looked for.
+    pub(crate) every_seconds: u64,
+    /// How long a delivery may wait in each lane.
+    pub(crate) flash_minutes: u64,
+    pub(crate) urgent_minutes: u64,
+    pub(crate) status_minutes: u64,
+    pub(crate) routine_minutes: u64,
+    /// How long deliveries may wait for a system that neither streams nor fetches.
+    pub(crate) unattended_minutes: u64,
+    /// Free space of the data folder's disk below which it is filling.
+    pub(crate) disk_free_percent: u8,
+    /// A sync of the journal that takes longer is slow.
+    pub(crate) sync_ms: u64,
+    /// Rows that may wait for the index.
+    pub(crate) index_lag_rows: usize,
+    /// How long before its end a certificate or key is said to be ending.
+    pub(crate) ending_days: u64,
+    /// How far the wall clock may move against the time that passed.
+    pub(crate) clock_seconds: u64,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        let of = exchange::AlertLimits::default();
+        let minutes = of.oldest.map(|limit| limit.as_secs() / 60);
+        Self {
+            every_seconds: of.every.as_secs(),
+            flash_minutes: minutes[0],
+            urgent_minutes: minutes[1],
+            status_minutes: minutes[2],
+            routine_minutes: minutes[3],
+            unattended_minutes: of.unattended.as_secs() / 60,
+            disk_free_percent: of.disk_free_percent,
+            sync_ms: of.sync.as_secs() * 1_000,
+            index_lag_rows: of.index_lag,
+            ending_days: of.ending.as_secs() / 86_400,
+            clock_seconds: of.clock.as_secs(),
+        }
+    }
+}
+
+impl Alerts {
+    /// As the exchange is told.
+    pub(crate) fn limits(&self) -> exchange::AlertLimits {
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        exchange::AlertLimits {
+            every: Duration::from_secs(self.every_seconds),
+            oldest: [
+                minutes(self.flash_minutes),
+                minutes(self.urgent_minutes),
+                minutes(self.status_minutes),
+                minutes(self.routine_minutes),
+            ],
+            unattended: minutes(self.unattended_minutes),
+            disk_free_percent: self.disk_free_percent,
+            sync: Duration::from_millis(self.sync_ms),
+            index_lag: self.index_lag_rows,
+            ending: Duration::from_secs(self.ending_days * 86_400),
+            clock: Duration::from_secs(self.clock_seconds),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        const YEAR: u64 = 366 * 24 * 60;
+        within("alerts.every_seconds", self.every_seconds, 1, 300)?;
+        for (key, minutes) in [
+            ("alerts.flash_minutes", self.flash_minutes),
+            ("alerts.urgent_minutes", self.urgent_minutes),
+            ("alerts.status_minutes", self.status_minutes),
+            ("alerts.routine_minutes", self.routine_minutes),
+            ("alerts.unattended_minutes", self.unattended_minutes),
+        ] {
+            within(key, minutes, 1, YEAR)?;
+        }
+        within("alerts.disk_free_percent", self.disk_free_percent, 0, 90)?;
+        within("alerts.sync_ms", self.sync_ms, 1, 600_000)?;
+        within("alerts.index_lag_rows", self.index_lag_rows, 1, 2_000_000)?;
+        within("alerts.ending_days", self.ending_days, 1, 3_650)?;
+        within("alerts.clock_seconds", self.clock_seconds, 1, 86_400)
+    }
+}

@@ -1,0 +1,250 @@
+//! The closed table of alerts: what each is called, how bad it is, what it means and what to
+//! do about it, in both languages. `docs/operations.md`, `axis alerts`, notices and metrics
+//! take their words from here.
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Documents do not pass, or may be lost: somebody gets up.
+    Critical,
+    /// It will be critical unless somebody looks at it today.
+    Warning,
+}
+
+impl Severity {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// A text in both languages of the axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words<T = &'static str> {
+    /// Vietnamese.
+    pub vi: T,
+    /// English.
+    pub en: T,
+}
+
+impl Words<String> {
+    /// Both at once.
+    #[must_use]
+    pub fn new(vi: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            vi: vi.into(),
+            en: en.into(),
+        }
+    }
+}
+
+/// One kind of alert, as operators read it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The name in the journal, on the wire, in metrics: never changed.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What its subject is.
+    pub subject: &'static str,
+    /// In a few words.
+    pub title: Words,
+    /// What it means.
+    pub means: Words,
+    /// What to do.
+    pub act: Words,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $severity:ident, $subject:literal {
+        title: $title_vi:literal, $title_en:literal;
+        means: $means_vi:literal, $means_en:literal;
+        act: $act_vi:literal, $act_en:literal;
+    })*) => {
+        /// What an alert is about. The table is closed: whoever raises one takes a kind from it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind { $($(#[$doc])* $kind,)* }
+
+        impl Kind {
+            /// Every kind, the critical ones first.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// What operators read of it.
+            #[must_use]
+            pub const fn told(self) -> Told {
+                match self {
+                    $(Self::$kind => Told {
+                        name: $name,
+                        severity: Severity::$severity,
+                        subject: $subject,
+                        title: Words { vi: $title_vi, en: $title_en },
+                        means: Words { vi: $means_vi, en: $means_en },
+                        act: Words { vi: $act_vi, en: $act_en },
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A failed write or sync: the node takes nothing more.
+    ReadOnly = "read-only", Critical, "axis" {
+        title: "Trục chỉ còn đọc", "The axis is read-only";
+        means: "Ghi nhật ký xuống đĩa đã thất bại. Trục không nhận, không giao gì nữa cho đến khi khởi động lại; mọi biên nhận đã cấp vẫn đúng.",
+               "Writing the journal failed. Nothing is accepted or delivered until a restart; every receipt given stands.";
+        act: "Xem nhật ký hệ thống (`journalctl -u axis`, `dmesg`) tìm lỗi đĩa; sửa đĩa hoặc chuyển thư mục dữ liệu; rồi khởi động lại và chạy `axis verify`.",
+             "Look for disk errors (`journalctl -u axis`, `dmesg`); mend the disk or move the data folder; then restart and run `axis verify`.";
+    }
+    /// Admission has stopped for want of space.
+    DiskReserve = "disk-reserve", Critical, "axis" {
+        title: "Hết dung lượng đĩa, ngừng nhận văn bản", "The disk is full: nothing new is accepted";
+        means: "Chỉ còn phần dự trữ: văn bản mới bị từ chối (DISK_FULL); việc nhận về, xác nhận và thu hồi vẫn chạy.",
+               "Only the reserve is left: new packages are refused (DISK_FULL); fetches, settles and recalls go on.";
+        act: "Giải phóng hoặc tăng dung lượng cho thư mục dữ liệu. Trục tự nhận lại khi có chỗ, không cần khởi động lại.",
+             "Free or add space for the data folder. The axis accepts again by itself, without a restart.";
+    }
+    /// Stored bytes do not match their hash.
+    ContentDamaged = "content-damaged", Critical, "package id" {
+        title: "Nội dung lưu trữ bị hỏng", "Stored content is damaged";
+        means: "Nội dung một gói tin đọc từ đĩa không khớp mã băm SHA-256. Gói tin đó không được giao; các gói tin khác không bị ảnh hưởng.",
+               "A package read from disk does not match its SHA-256. It is not delivered; others are not touched.";
+        act: "Chạy `axis verify` để biết phạm vi; khôi phục tệp từ bản sao lưu. Cảnh báo tự hết khi gói tin được đọc lại nguyên vẹn.",
+             "Run `axis verify` to learn how far it goes; restore the file from a backup. The alert ends when the package is read whole again.";
+    }
+    /// The broker cannot be reached.
+    BusAway = "bus-away", Critical, "bus" {
+        title: "Mất kết nối tới hàng đợi (broker)", "The bus (broker) is away";
+        means: "Không nối được tới RabbitMQ. Trục vẫn nhận văn bản; hệ thống nhận qua hàng đợi phải chờ. Không mất gì: sổ cái giữ tất cả.",
+               "RabbitMQ cannot be reached. Packages are still accepted; systems that receive by the bus wait. Nothing is lost: the ledger holds all.";
+        act: "Kiểm tra broker (`rabbitmqctl status`), mạng, tài khoản và mật khẩu trong `[bus]`. Trục tự nối lại.",
+             "Check the broker (`rabbitmqctl status`), the network, user and password in `[bus]`. The axis reconnects by itself.";
+    }
+    /// The broker takes no publishes.
+    BusBlocked = "bus-blocked", Critical, "bus" {
+        title: "Hàng đợi (broker) chặn gửi", "The bus (broker) blocks publishing";
+        means: "RabbitMQ báo thiếu bộ nhớ hoặc đĩa và không nhận thêm. Trục vẫn nhận văn bản; việc giao qua hàng đợi tạm dừng.",
+               "RabbitMQ has a memory or disk alarm and takes nothing more. Packages are still accepted; delivery by the bus pauses.";
+        act: "Xem `rabbitmqctl alarms` hoặc `rabbitmq-diagnostics alarms`; giải phóng bộ nhớ hoặc đĩa của broker.",
+             "See `rabbitmq-diagnostics alarms`; free the broker's memory or disk.";
+    }
+    /// The oldest waiting delivery of a system's lane is over its limit.
+    OldestAge = "oldest-age", Critical, "system/lane" {
+        title: "Văn bản chờ quá hạn theo làn ưu tiên", "A document waits longer than its lane allows";
+        means: "Có văn bản chờ hệ thống này nhận lâu hơn hạn của làn ưu tiên (hỏa tốc, khẩn, trạng thái, thường).",
+               "A delivery has waited for this system longer than the limit of its lane (flash, urgent, status, routine).";
+        act: "`axis queues` và `axis why HỆ-THỐNG` cho biết vì sao; liên hệ đầu mối của hệ thống nhận. Với văn bản khẩn, báo ngay đơn vị nhận bằng kênh khác.",
+             "`axis queues` and `axis why SYSTEM` tell why; call the receiving system's contact. For an urgent document tell the receiver by another channel now.";
+    }
+    /// Something waits and nobody takes it.
+    QueueUnattended = "queue-unattended", Warning, "system" {
+        title: "Hàng đợi không có ai nhận", "A queue without a consumer";
+        means: "Có văn bản chờ, nhưng hệ thống nhận không mở luồng nhận và không lấy văn bản nào trong thời gian quy định.",
+               "Deliveries wait, and the system has neither a stream open nor fetched anything for the time set.";
+        act: "Liên hệ đầu mối của hệ thống nhận: phần mềm có chạy, mạng và chứng thư có còn dùng được? `axis why HỆ-THỐNG`.",
+             "Call the system's contact: does its software run, do network and certificate work? `axis why SYSTEM`.";
+    }
+    /// Deliveries that were given up.
+    DeadLetters = "dead-letters", Warning, "system" {
+        title: "Có bản gửi bị dừng giao", "Dead deliveries";
+        means: "Hệ thống nhận đã lấy nhiều lần mà không xác nhận; trục dừng giao các bản này để không chặn các bản khác.",
+               "The receiver took them again and again without settling; they were put aside so that others pass.";
+        act: "`axis dead list`; khi hệ thống nhận đã sửa: `axis dead retry`, hoặc `axis dead drop --why …`.",
+             "`axis dead list`; once the receiver is mended `axis dead retry`, or `axis dead drop --why …`.";
+    }
+    /// Messages from the bus that mean nothing.
+    BusJunk = "bus-junk", Warning, "system or queue" {
+        title: "Thông điệp rác trên hàng đợi", "Junk on the bus";
+        means: "Nhận được thông điệp không hiểu được hoặc trái phép; đã chuyển vào `axis.dead` kèm lý do.",
+               "A message could not be understood or was not allowed; it was moved to `axis.dead` with the reason.";
+        act: "Xem `axis.dead`, báo cho đầu mối của hệ thống gửi. Cảnh báo tự hết sau một giờ không còn thông điệp như vậy.",
+             "Look into `axis.dead` and tell the sending system's contact. The alert ends after an hour without another.";
+    }
+    /// The disk fills.
+    DiskFilling = "disk-filling", Warning, "axis" {
+        title: "Đĩa sắp đầy", "The disk is filling";
+        means: "Dung lượng trống của đĩa chứa dữ liệu xuống dưới ngưỡng. Khi hết, trục ngừng nhận văn bản mới.",
+               "Free space under the data folder is below the limit. When it is gone, nothing new is accepted.";
+        act: "Tăng dung lượng đĩa. Không xóa tệp trong thư mục dữ liệu bằng tay.",
+             "Add disk space. Never delete files of the data folder by hand.";
+    }
+    /// Syncs take long.
+    SyncSlow = "sync-slow", Warning, "axis" {
+        title: "Ghi nhật ký xuống đĩa chậm", "The journal's sync is slow";
+        means: "Mỗi biên nhận chờ một lần ghi chắc xuống đĩa; các lần ghi này đang lâu hơn ngưỡng, hệ thống gửi phải chờ.",
+               "Every receipt waits for a sync; syncs take longer than the limit, and senders wait.";
+        act: "Kiểm tra đĩa và máy ảo (`iostat -x 1`, sao lưu đang chạy, đĩa dùng chung, RAID xuống cấp).",
+             "Check disk and host (`iostat -x 1`, a running backup, shared storage, a degraded RAID).";
+    }
+    /// The index cannot keep up.
+    IndexLag = "index-lag", Warning, "axis" {
+        title: "Chỉ mục chậm hơn nhật ký", "The index lags behind the journal";
+        means: "Nhiều dòng đang chờ ghi vào chỉ mục. Không mất gì, nhưng bộ nhớ tăng và lần khởi động lại sau sẽ lâu hơn.",
+               "Many rows wait to be written to the index. Nothing is lost, but memory grows and the next start takes longer.";
+        act: "Kiểm tra tải và tốc độ đĩa. Nếu kéo dài: khởi động lại; `axis index rebuild` khi trục dừng.",
+             "Check load and disk speed. If it lasts: restart; `axis index rebuild` while the axis is stopped.";
+    }
+    /// A certificate ends soon, or has ended.
+    CertificateEnding = "certificate-ending", Warning, "file" {
+        title: "Chứng thư sắp hết hạn", "A certificate is ending";
+        means: "Khi chứng thư hết hạn, các hệ thống không kết nối được nữa.",
+               "When it has ended, systems cannot connect.";
+        act: "Cấp chứng thư mới vào cùng tệp; trục nạp lại mà không ngừng phục vụ (hoặc khởi động lại).",
+             "Put a new certificate into the same file; the axis reloads it (or restart it).";
+    }
+    /// A system's key ends soon, or has ended.
+    KeyEnding = "key-ending", Warning, "system/key" {
+        title: "Khóa của hệ thống sắp hết hạn", "A system's key is ending";
+        means: "Khi khóa hết hạn, hệ thống này không kết nối được nữa.",
+               "When it has ended, the system cannot connect.";
+        act: "Cấp khóa mới (`axis system add-key`), giao cho đầu mối của hệ thống, rồi thu hồi khóa cũ.",
+             "Make a new key (`axis system add-key`), hand it to the system's contact, then revoke the old one.";
+    }
+    /// The wall clock jumped.
+    ClockOff = "clock-off", Warning, "axis" {
+        title: "Đồng hồ máy chủ sai", "The clock is off";
+        means: "Đồng hồ vừa nhảy so với thời gian trôi thật. Thứ tự văn bản không bị ảnh hưởng, nhưng thời điểm ghi trong biên nhận có thể sai.",
+               "The wall clock jumped against the time that passed. Order is not touched, but times in receipts may be wrong.";
+        act: "Kiểm tra đồng bộ thời gian (`timedatectl`, `chronyc tracking`). Cảnh báo tự hết sau một giờ đồng hồ chạy đều.",
+             "Check time synchronisation (`timedatectl`, `chronyc tracking`). The alert ends after an hour of a steady clock.";
+    }
+}
+
+impl Kind {
+    /// Its name in the journal, on the wire and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.told().name
+    }
+
+    /// Of a name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own_and_says_what_to_do() {
+        let mut names = std::collections::BTreeSet::new();
+        for kind in Kind::ALL {
+            let told = kind.told();
+            assert!(names.insert(told.name), "{}", told.name);
+            assert_eq!(Kind::of_name(told.name), Some(*kind));
+            for words in [&told.title, &told.means, &told.act] {
+                assert!(!words.vi.is_empty() && !words.en.is_empty());
+                assert_ne!(words.vi, words.en);
+            }
+        }
+        assert!(Kind::ALL.is_sorted_by_key(|kind| kind.told().severity));
+        assert_eq!(Kind::of_name("unheard-of"), None);
+    }
+}

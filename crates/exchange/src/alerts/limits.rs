@@ -1,0 +1,46 @@
+//! From when on something is an alert.
+
+use std::time::Duration;
+
+/// From when on something is an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertLimits {
+    /// How often the task looks around.
+    pub every: Duration,
+    /// How long a delivery may wait, by lane in serving order: flash, urgent, status, routine.
+    pub oldest: [Duration; 4],
+    /// How long deliveries may wait for a system that neither streams nor fetches.
+    pub unattended: Duration,
+    /// Free space of the data folder's disk, in percent, below which it is filling.
+    pub disk_free_percent: u8,
+    /// A write and sync of the journal that takes longer is slow.
+    pub sync: Duration,
+    /// Rows that may wait for the index.
+    pub index_lag: usize,
+    /// How long before its end a certificate or key is said to be ending.
+    pub ending: Duration,
+    /// How far the wall clock may move against the time that passed.
+    pub clock: Duration,
+}
+
+impl Default for AlertLimits {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const DAY: u64 = 24 * 60 * MINUTE;
+        Self {
+            every: Duration::from_secs(5),
+            oldest: [
+                Duration::from_secs(10 * MINUTE),
+                Duration::from_secs(30 * MINUTE),
+                Duration::from_secs(4 * 60 * MINUTE),
+                Duration::from_secs(DAY),
+            ],
+            unattended: Duration::from_secs(15 * MINUTE),
+            disk_free_percent: 10,
+            sync: Duration::from_secs(1),
+            index_lag: 500_000,
+            ending: Duration::from_secs(30 * DAY),
+            clock: Duration::from_secs(5),
+        }
+    }
+}

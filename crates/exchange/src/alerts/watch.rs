@@ -1,0 +1,431 @@
+//! What must be looked for: the task's eyes. A look reads counts that are kept anyway, a few
+//! for each receiver and system, never what is counted.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::id::{AgencyId, SystemId};
+use ledger::registry::Registry;
+use ledger::tally::Tally;
+use ledger::time::Ms;
+
+use super::{AlertLimits, Kind, Wish, Words};
+use crate::service::Inner;
+
+/// What is dear and changes slowly is looked at no more often.
+const SELDOM: Duration = Duration::from_secs(30);
+/// The subject of what is about no system.
+const AXIS: &str = "axis";
+/// The subject of agencies that no system serves.
+const NO_SYSTEM: &str = "-";
+/// The lanes' words, in serving order.
+const LANES: [&str; 4] = ["flash", "urgent", "status", "routine"];
+
+/// After how long without another an alert of this kind ends by itself; `None` = its
+/// condition says when.
+pub(super) const fn quiet(kind: Kind) -> Option<Duration> {
+    match kind {
+        Kind::BusJunk | Kind::ClockOff => Some(Duration::from_secs(3_600)),
+        Kind::SyncSlow => Some(Duration::from_secs(120)),
+        _ => None,
+    }
+}
+
+/// What waits for whom, at one look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// By system; agencies that no system serves are under `None`.
+    pub systems: BTreeMap<Option<SystemId>, SystemBacklog>,
+    /// All open deliveries by state, each counted once.
+    pub states: BTreeMap<&'static str, u64>,
+    /// When it was looked; 0 before the first time.
+    pub at: Ms,
+}
+
+/// What waits for one system.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SystemBacklog {
+    /// By lane, in serving order.
+    pub lanes: [LaneBacklog; 4],
+    /// Deliveries that were given up.
+    pub dead: u64,
+    /// When one of its agencies last fetched, since the start.
+    pub last_fetch: Option<Ms>,
+    /// Streams attached.
+    pub streams: u32,
+}
+
+/// What waits in one lane of a system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneBacklog {
+    /// Deliveries that may be offered.
+    pub waiting: u64,
+    /// When the oldest of them was accepted.
+    pub oldest: Option<Ms>,
+}
+
+impl SystemBacklog {
+    fn oldest(&self) -> Option<Ms> {
+        self.lanes.iter().filter_map(|lane| lane.oldest).min()
+    }
+}
+
+/// What the task remembers between looks.
+pub(super) struct Watch {
+    limits: AlertLimits,
+    /// A restart forgets who fetched.
+    started: Ms,
+    clock: (Instant, Ms),
+    seldom: Option<Instant>,
+}
+
+impl Watch {
+    pub(super) fn new(inner: &Inner) -> Self {
+        Self {
+            limits: inner.options.alerts.clone(),
+            started: inner.started_at,
+            clock: (Instant::now(), inner.now()),
+            seldom: None,
+        }
+    }
+
+    pub(super) async fn look(&mut self, inner: &Arc<Inner>) -> Vec<Wish> {
+        let now = inner.now();
+        let mut found = Found::default();
+        self.node(inner, &mut found);
+        self.clock(inner, &mut found);
+        if self
+            .seldom
+            .is_none_or(|at| at.elapsed() >= SELDOM.min(self.limits.every * 6))
+        {
+            self.seldom = Some(Instant::now());
+            self.disk(inner, &mut found).await;
+            self.ends(inner, now, &mut found);
+        }
+        let backlog = Self::count(inner, now);
+        self.judge(&backlog, now, &mut found);
+        inner.alerts.backlog.store(Arc::new(backlog));
+        found.quieten(inner, now);
+        found.wishes(inner)
+    }
+
+    /// What the node says of itself.
+    fn node(&self, inner: &Inner, found: &mut Found) {
+        let read_only = inner.ledger.is_read_only();
+        found.axis(
+            Kind::ReadOnly,
+            read_only
+                .then(|| Words::new("Ghi nhật ký đã thất bại.", "Writing the journal failed.")),
+        );
+        let reserve = inner.ledger.space() == journal::Space::Reserve;
+        found.axis(
+            Kind::DiskReserve,
+            reserve.then(|| Words::new("Chỉ còn phần dự trữ.", "Only the reserve is left.")),
+        );
+        let lag = inner.ledger.index_lag();
+        // It stands until half is written: no flapping at the limit.
+        let stands = inner.alerts.stands(Kind::IndexLag, AXIS);
+        let limit = if stands {
+            self.limits.index_lag / 2
+        } else {
+            self.limits.index_lag
+        };
+        found.axis(
+            Kind::IndexLag,
+            (lag > limit)
+                .then(|| Words::new(format!("{lag} dòng đang chờ."), format!("{lag} rows wait."))),
+        );
+        let sync = inner.ledger.take_slowest_sync();
+        if sync > self.limits.sync {
+            let ms = sync.as_millis();
+            let detail = Words::new(
+                format!("Một lần ghi mất {ms} ms."),
+                format!("One sync took {ms} ms."),
+            );
+            found.raise(Kind::SyncSlow, AXIS, detail);
+        }
+    }
+
+    /// The wall clock against the time that passed.
+    fn clock(&mut self, inner: &Inner, found: &mut Found) {
+        let (was, wall) = std::mem::replace(&mut self.clock, (Instant::now(), inner.now()));
+        let off = jump(wall, self.clock.1, self.clock.0 - was);
+        if inner.options.clock.is_system()
+            && off.unsigned_abs() > as_ms(self.limits.clock).unsigned_abs()
+        {
+            let detail = Words::new(
+                format!("Đồng hồ nhảy {off} ms."),
+                format!("The clock jumped by {off} ms."),
+            );
+            found.raise(Kind::ClockOff, AXIS, detail);
+        }
+    }
+
+    /// Free space; it asks the file system, which may take its time.
+    async fn disk(&self, inner: &Inner, found: &mut Found) {
+        let data = inner.options.data.clone();
+        let free = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&data)).await;
+        let Ok(Ok(of)) = free else { return };
+        let percent = of.f_bavail.saturating_mul(100) / of.f_blocks.max(1);
+        let limit = u64::from(self.limits.disk_free_percent);
+        let stands = inner.alerts.stands(Kind::DiskFilling, AXIS);
+        let filling = percent < limit + u64::from(stands && limit > 0);
+        let mib = of.f_bavail.saturating_mul(of.f_frsize) >> 20;
+        found.axis(
+            Kind::DiskFilling,
+            filling.then(|| {
+                Words::new(
+                    format!("Còn trống {percent} % ({mib} MiB)."),
+                    format!("{percent} % free ({mib} MiB)."),
+                )
+            }),
+        );
+    }
+
+    /// Certificates and keys that end soon.
+    fn ends(&self, inner: &Inner, now: Ms, found: &mut Found) {
+        let soon = Ms(now.0 + as_ms(self.limits.ending));
+        let mut certificates = Vec::new();
+        for (file, not_after) in inner.alerts.certificates() {
+            if not_after < soon {
+                certificates.push((file, ends(not_after)));
+            }
+        }
+        found.all(Kind::CertificateEnding, certificates);
+        let registry = inner.ledger.registry();
+        let mut keys = Vec::new();
+        for system in registry.systems().filter(|system| !system.facts.suspended) {
+            for key in &system.keys {
+                if let Some(not_after) = key.not_after_ms.map(Ms).filter(|end| *end < soon) {
+                    keys.push((
+                        format!("{}/{}", system.facts.system, key.key_id),
+                        ends(not_after),
+                    ));
+                }
+            }
+        }
+        found.all(Kind::KeyEnding, keys);
+    }
+
+    /// What waits for whom, from the ledger's own counts.
+    fn count(inner: &Inner, now: Ms) -> Backlog {
+        let registry = inner.ledger.registry();
+        let mut backlog = Backlog {
+            at: now,
+            ..Backlog::default()
+        };
+        {
+            // Commits wait for the guard: a few counts of each receiver are read under it.
+            let open = inner.ledger.open_deliveries();
+            for (receiver, tally) in open.tallies().iter() {
+                backlog.add(&registry, receiver, tally);
+            }
+        }
+        let last_fetch = inner.last_fetches();
+        for (system, backlog) in &mut backlog.systems {
+            let Some(system) = system else { continue };
+            backlog.streams = inner.relay.streams(system);
+            let agencies = registry
+                .system(system.as_str())
+                .map(|s| s.facts.agencies.as_slice());
+            let fetched = agencies.unwrap_or_default().iter();
+            backlog.last_fetch = fetched
+                .filter_map(|a| last_fetch.get(&AgencyId(*a)).copied())
+                .max();
+        }
+        backlog
+    }
+
+    fn judge(&self, round: &Backlog, now: Ms, found: &mut Found) {
+        let (mut old, mut unattended, mut dead) = (Vec::new(), Vec::new(), Vec::new());
+        for (system, backlog) in &round.systems {
+            let name = system.as_ref().map_or(NO_SYSTEM, SystemId::as_str);
+            for ((lane, word), limit) in backlog.lanes.iter().zip(LANES).zip(self.limits.oldest) {
+                let Some(oldest) = lane.oldest else { continue };
+                if now.0 - oldest.0 > as_ms(limit) {
+                    let waiting = lane.waiting;
+                    old.push((
+                        format!("{name}/{word}"),
+                        Words::new(
+                            format!("{waiting} văn bản chờ, cũ nhất từ {}.", oldest.iso()),
+                            format!("{waiting} wait, the oldest since {}.", oldest.iso()),
+                        ),
+                    ));
+                }
+            }
+            let limit = as_ms(self.limits.unattended);
+            if let Some(oldest) = backlog.oldest() {
+                // Nobody is known to be away before it was watched for so long.
+                let since = [Some(self.started), backlog.last_fetch, Some(oldest)];
+                let since = since.into_iter().flatten().max().unwrap_or(now);
+                if backlog.streams == 0 && now.0 - since.0 > limit {
+                    unattended.push((name.to_owned(), left_alone(name, oldest)));
+                }
+            }
+            if backlog.dead > 0 {
+                let count = backlog.dead;
+                let detail = Words::new(
+                    format!("{count} bản gửi đã dừng giao."),
+                    format!("{count} dead deliveries."),
+                );
+                dead.push((name.to_owned(), detail));
+            }
+        }
+        found.all(Kind::OldestAge, old);
+        found.all(Kind::QueueUnattended, unattended);
+        found.all(Kind::DeadLetters, dead);
+    }
+}
+
+fn left_alone(system: &str, oldest: Ms) -> Words<String> {
+    let since = oldest.iso();
+    if system == NO_SYSTEM {
+        return Words::new(
+            format!("Có văn bản chờ từ {since} cho cơ quan chưa có hệ thống kết nối nào."),
+            format!("Deliveries wait since {since} for agencies that no system serves."),
+        );
+    }
+    Words::new(
+        format!("Có văn bản chờ từ {since}; không có luồng nhận."),
+        format!("Deliveries wait since {since}; no stream is attached."),
+    )
+}
+
+fn ends(not_after: Ms) -> Words<String> {
+    Words::new(
+        format!("Hết hạn {}.", not_after.iso()),
+        format!("Ends {}.", not_after.iso()),
+    )
+}
+
+/// How far the wall clock moved more than the time that passed, in milliseconds.
+fn jump(before: Ms, now: Ms, passed: Duration) -> i64 {
+    now.0 - before.0 - as_ms(passed)
+}
+
+fn as_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Backlog {
+    fn add(&mut self, registry: &Registry, receiver: AgencyId, tally: &Tally) {
+        for lane in tally {
+            for (state, count) in [
+                ("held", lane.held),
+                ("pending", lane.pending),
+                ("fetched", lane.fetched),
+                ("forwarding", lane.forwarding),
+                ("dead", lane.dead),
+            ] {
+                *self.states.entry(state).or_default() += count;
+            }
+        }
+        if tally.iter().all(|lane| lane.open() == 0) {
+            return;
+        }
+        let systems = registry.systems_of(receiver);
+        if systems.is_empty() {
+            self.systems.entry(None).or_default().add(tally);
+        }
+        for system in systems {
+            self.systems
+                .entry(Some(system.clone()))
+                .or_default()
+                .add(tally);
+        }
+    }
+}
+
+impl SystemBacklog {
+    fn add(&mut self, tally: &Tally) {
+        for (sum, lane) in self.lanes.iter_mut().zip(tally) {
+            self.dead += lane.dead;
+            sum.waiting += lane.waiting;
+            sum.oldest = [sum.oldest, lane.oldest()].into_iter().flatten().min();
+        }
+    }
+}
+
+/// What a look found: of each kind that was looked for, the subjects it holds of.
+#[derive(Default)]
+struct Found {
+    raised: Vec<(Kind, String, Words<String>)>,
+    cleared: Vec<(Kind, String)>,
+    /// Kinds whose every subject was looked at: those not raised are cleared.
+    whole: Vec<Kind>,
+}
+
+impl Found {
+    fn raise(&mut self, kind: Kind, subject: &str, detail: Words<String>) {
+        self.raised.push((kind, subject.to_owned(), detail));
+    }
+
+    /// Of a kind with one subject.
+    fn axis(&mut self, kind: Kind, holds: Option<Words<String>>) {
+        self.all(kind, holds.map(|detail| (AXIS.to_owned(), detail)));
+    }
+
+    fn all(&mut self, kind: Kind, holds: impl IntoIterator<Item = (String, Words<String>)>) {
+        self.whole.push(kind);
+        self.raised.extend(
+            holds
+                .into_iter()
+                .map(|(subject, detail)| (kind, subject, detail)),
+        );
+    }
+
+    /// Ends what was not seen for long enough.
+    fn quieten(&mut self, inner: &Inner, now: Ms) {
+        for kind in Kind::ALL {
+            let Some(quiet) = quiet(*kind) else { continue };
+            for subject in inner.alerts.subjects(*kind) {
+                let seen = inner.alerts.last_seen(*kind, &subject, now);
+                let again = self
+                    .raised
+                    .iter()
+                    .any(|(k, s, _)| k == kind && *s == subject);
+                if !again && now.0 - seen.0 > as_ms(quiet) {
+                    self.cleared.push((*kind, subject));
+                }
+            }
+        }
+    }
+
+    fn wishes(self, inner: &Inner) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        let raised: HashSet<(Kind, &str)> = self
+            .raised
+            .iter()
+            .map(|(kind, subject, _)| (*kind, subject.as_str()))
+            .collect();
+        for kind in self.whole {
+            for subject in inner.alerts.subjects(kind) {
+                if !raised.contains(&(kind, subject.as_str())) {
+                    wishes.push(Wish::Clear(kind, subject));
+                }
+            }
+        }
+        wishes.extend(
+            self.cleared
+                .into_iter()
+                .map(|(kind, subject)| Wish::Clear(kind, subject)),
+        );
+        let raised = self.raised.into_iter();
+        wishes.extend(raised.map(|(kind, subject, detail)| Wish::Raise(kind, subject, detail)));
+        wishes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_of_the_clock_is_told_from_time_that_passes() {
+        let second = Duration::from_secs(1);
+        assert_eq!(jump(Ms(10_000), Ms(11_000), second), 0);
+        assert_eq!(jump(Ms(10_000), Ms(71_000), second), 60_000);
+        assert_eq!(jump(Ms(10_000), Ms(1_000), second), -10_000);
+    }
+}
