@@ -401,7 +401,8 @@ fn check_gives_a_sound_verdict_on_every_sample() {
                     "line",
                     "column",
                     "message",
-                    "message_en"
+                    "message_en",
+                    "section"
                 ]
             );
         }

@@ -1,7 +1,10 @@
 //! What can only be judged with the whole package in hand: what is missing, what contradicts.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::BufRead;
+
+use unicode_normalization::UnicodeNormalization;
 
 use crate::code::BusinessKind;
 use crate::cursor::{Cursor, Place};
@@ -18,7 +21,7 @@ pub(crate) fn assemble<R: BufRead>(
     c: &mut Cursor<'_, R>,
     whole: bool,
 ) -> Option<Package> {
-    if frame.form != Form::Current {
+    if frame.form != Form::Current && !(frame.older_too && frame.form == Form::Soap) {
         return None;
     }
     let Some(message) = frame.header.message.clone() else {
@@ -291,15 +294,15 @@ fn pair<R: BufRead>(
         manifest,
         attachments,
         &mut taken,
-        |reference| reference.content_id.as_deref().map(bare_id),
-        |attachment| attachment.content_id.as_deref().map(bare_id),
+        |reference| reference.content_id.as_deref().map(bare_id).map(composed),
+        |attachment| attachment.content_id.as_deref().map(bare_id).map(composed),
     );
     pair_by(
         manifest,
         attachments,
         &mut taken,
-        |reference| reference.name.as_deref(),
-        |attachment| attachment.name.as_deref(),
+        |reference| reference.name.as_deref().map(composed),
+        |attachment| attachment.name.as_deref().map(composed),
     );
     let mut free = (0..attachments.len())
         .filter(|&i| !taken[i])
@@ -322,23 +325,32 @@ fn pair<R: BufRead>(
     tell_pairs(manifest, attachments, &taken, c, whole);
 }
 
+/// A name for comparing: Vietnamese text may be in composed or decomposed form.
+fn composed(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.nfc().collect()),
+    }
+}
+
 /// Pairs what is still free and has the same key.
 fn pair_by<'a>(
     manifest: &mut [(Reference, Place)],
     attachments: &'a [(Attachment, Place)],
     taken: &mut [bool],
-    reference_key: impl Fn(&Reference) -> Option<&str>,
-    attachment_key: impl Fn(&'a Attachment) -> Option<&'a str>,
+    reference_key: impl Fn(&Reference) -> Option<Cow<'_, str>>,
+    attachment_key: impl Fn(&'a Attachment) -> Option<Cow<'a, str>>,
 ) {
-    let mut by_key = std::collections::HashMap::<&str, std::collections::VecDeque<usize>>::new();
+    let mut by_key = HashMap::<Cow<'_, str>, VecDeque<usize>>::new();
     for (index, (attachment, _)) in attachments.iter().enumerate() {
         if let (false, Some(key)) = (taken[index], attachment_key(attachment)) {
             by_key.entry(key).or_default().push_back(index);
         }
     }
     for (reference, _) in manifest.iter_mut().filter(|(r, _)| r.attachment.is_none()) {
-        let free = reference_key(reference).and_then(|key| by_key.get_mut(key));
-        if let Some(index) = free.and_then(std::collections::VecDeque::pop_front) {
+        let key = reference_key(reference);
+        let free = key.and_then(|key| by_key.get_mut(key.as_ref())?.pop_front());
+        if let Some(index) = free {
             reference.attachment = Some(index);
             taken[index] = true;
         }
@@ -360,7 +372,7 @@ fn tell_pairs<R: BufRead>(
             .or(reference.name.as_deref())
             .unwrap_or("?");
         if let Some(id) = reference.content_id.as_deref()
-            && !ids.insert(bare_id(id))
+            && !ids.insert(composed(bare_id(id)))
         {
             c.tell_at(FindingCode::DuplicateContentId, place, id);
         }
@@ -412,10 +424,12 @@ fn difference(reference: &Reference, attachment: &Attachment) -> Option<Detail<'
     fields
         .into_iter()
         .find_map(|(field, here, there)| match (here, there) {
-            (Some(here), Some(there)) if here != there => Some(Detail::words(
-                format!("{field} is \"{here}\" and \"{there}\""),
-                format!("{field} là \"{here}\" và \"{there}\""),
-            )),
+            (Some(here), Some(there)) if composed(&here) != composed(&there) => {
+                Some(Detail::words(
+                    format!("{field} is \"{here}\" and \"{there}\""),
+                    format!("{field} là \"{here}\" và \"{there}\""),
+                ))
+            }
             _ => None,
         })
 }

@@ -94,6 +94,8 @@ pub(crate) struct Cursor<'l, R> {
     started: bool,
     /// The parser has told a text and waits for the markup behind it.
     awaited: bool,
+    /// The value of the attribute `href`, whatever its prefix, of the element opened last.
+    pub(crate) href: Option<String>,
     /// Inside the signature, whose content is not ours to judge.
     pub(crate) quiet: bool,
     stopped: bool,
@@ -152,6 +154,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             empty: false,
             started: false,
             awaited: false,
+            href: None,
             quiet: false,
             stopped: false,
             failure: None,
@@ -429,6 +432,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         }
         let depth = self.frames.len() + 1;
         let mut prefixed = None;
+        self.href = None;
         if let Some(tag) = tag {
             match self.attributes(tag.attributes_raw(), tag, depth) {
                 Ok(true) => prefixed = Some(tag),
@@ -585,7 +589,12 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             match key.split_once(':') {
                 None if key == "xmlns" => self.namespaces.declare(depth, "", value.trim()),
                 Some(("xmlns", prefix)) => self.namespaces.declare(depth, prefix, value.trim()),
-                Some(_) => prefixed = true,
+                Some((_, local)) => {
+                    prefixed = true;
+                    if local == "href" {
+                        self.href = Some(value.trim().to_owned());
+                    }
+                }
                 None => {}
             }
         }

@@ -108,7 +108,7 @@ impl Header {
                 Name::DueDate => document.due_date = c.date(FindingCode::BadDate),
                 Name::ToPlaces => {
                     let mut places = std::mem::take(&mut document.to_places);
-                    self.each(c, Name::Place, |c| places.extend(c.prose(1000)));
+                    self.each(c, Name::Place, |c| places.extend(c.prose_within(150, 1000)));
                     let all: usize = places.iter().map(|place| place.chars().count()).sum();
                     if all > 1000 && !c.stopped() {
                         c.tell_last(FindingCode::ValueTooLong, "1000");
@@ -441,13 +441,13 @@ fn organ<R: BufRead>(c: &mut Cursor<'_, R>, kept: &mut Vec<Unknown>) -> Organ {
     while let Some(name) = c.open() {
         match name {
             Name::OrganId => organ.id = c.agency().unwrap_or_default(),
-            Name::OrganizationInCharge => organ.in_charge = c.prose(500),
+            Name::OrganizationInCharge => organ.in_charge = c.prose_within(200, 500),
             Name::OrganName => organ.name = c.prose(200),
-            Name::OrganAdd => organ.address = c.prose(500),
+            Name::OrganAdd => organ.address = c.prose_within(250, 500),
             Name::Email => organ.email = c.prose(100),
-            Name::Telephone => organ.telephone = c.prose(50),
-            Name::Fax => organ.fax = c.prose(50),
-            Name::Website => organ.website = c.prose(100),
+            Name::Telephone => organ.telephone = c.prose_within(20, 50),
+            Name::Fax => organ.fax = c.prose_within(20, 50),
+            Name::Website => organ.website = c.prose_within(20, 100),
             _ => other(c, name, kept),
         }
     }
@@ -459,8 +459,8 @@ fn staff<R: BufRead>(c: &mut Cursor<'_, R>, kept: &mut Vec<Unknown>) -> Staff {
     while let Some(name) = c.open() {
         match name {
             Name::Department => staff.department = c.prose(300),
-            Name::Staff => staff.name = c.prose(300),
-            Name::Mobile => staff.mobile = c.prose(50),
+            Name::Staff => staff.name = c.prose_within(100, 300),
+            Name::Mobile => staff.mobile = c.prose_within(30, 50),
             Name::Email => staff.email = c.prose(100),
             _ => other(c, name, kept),
         }
@@ -480,6 +480,7 @@ fn document_id<R: BufRead>(c: &mut Cursor<'_, R>) -> (Option<String>, Option<Ran
 
 fn priority<R: BufRead>(c: &mut Cursor<'_, R>) -> Priority {
     let Some(text) = c.read_text() else {
+        c.tell_empty_number();
         return Priority::default();
     };
     let digits = text.trim();
@@ -505,6 +506,7 @@ fn priority<R: BufRead>(c: &mut Cursor<'_, R>) -> Priority {
 
 fn business_kind<R: BufRead>(c: &mut Cursor<'_, R>) -> BusinessKind {
     let Some(text) = c.read_text() else {
+        c.tell_empty_number();
         return BusinessKind::default();
     };
     let digits = text.trim();

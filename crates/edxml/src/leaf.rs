@@ -12,16 +12,31 @@ use crate::time::{Date, Timestamp};
 impl<R: BufRead> Cursor<'_, R> {
     /// Prose, as sent, of at most `most` characters before a warning.
     pub(crate) fn prose(&mut self, most: usize) -> Option<String> {
+        self.prose_within(most, most)
+    }
+
+    /// Prose of at most `most` characters before a warning, where some receivers keep only `some`.
+    pub(crate) fn prose_within(&mut self, some: usize, most: usize) -> Option<String> {
         let text = self.read_text()?;
-        let long = text.len() > most && text.trim().chars().count() > most;
+        // The count of characters is never above that of bytes.
+        let length = match text.len() > some {
+            true => text.trim().chars().count(),
+            false => 0,
+        };
         let text = text.to_owned();
-        if long {
-            self.tell_last(FindingCode::ValueTooLong, &most.to_string());
-        }
+        self.tell_length(length, some, most);
         if is_legacy(&text) {
             self.tell_last(FindingCode::LegacyText, &text);
         }
         Some(text)
+    }
+
+    fn tell_length(&mut self, length: usize, some: usize, most: usize) {
+        if length > most {
+            self.tell_last(FindingCode::ValueTooLong, &most.to_string());
+        } else if length > some {
+            self.tell_last(FindingCode::ValueLong, &some.to_string());
+        }
     }
 
     /// A decimal number of at most three digits before a warning.
@@ -35,12 +50,18 @@ impl<R: BufRead> Cursor<'_, R> {
 
     /// An identifier, number or file name: trimmed.
     pub(crate) fn trimmed(&mut self, most: usize) -> Option<String> {
+        self.trimmed_within(most, most)
+    }
+
+    /// The same, where some receivers keep only `some` characters.
+    pub(crate) fn trimmed_within(&mut self, some: usize, most: usize) -> Option<String> {
         let text = self.read_text()?.trim();
-        let long = text.len() > most && text.chars().count() > most;
+        let length = match text.len() > some {
+            true => text.chars().count(),
+            false => 0,
+        };
         let text = text.to_owned();
-        if long {
-            self.tell_last(FindingCode::ValueTooLong, &most.to_string());
-        }
+        self.tell_length(length, some, most);
         Some(text)
     }
 
@@ -53,6 +74,9 @@ impl<R: BufRead> Cursor<'_, R> {
                 format!("{code}: {}", why.text_vi()),
             );
             self.tell_last(FindingCode::IrregularAgencyCode, detail);
+        } else if code.as_str().len() > 13 {
+            // The length of Decree 30/2020; a code of Decision 20/2020 may have 35.
+            self.tell_last(FindingCode::ValueLong, "13");
         }
         Some(code)
     }
@@ -64,7 +88,10 @@ impl<R: BufRead> Cursor<'_, R> {
 
     /// A decimal number.
     pub(crate) fn number(&mut self) -> Option<u32> {
-        let text = self.read_text()?;
+        let Some(text) = self.read_text() else {
+            self.tell_empty_number();
+            return None;
+        };
         let digits = text.trim();
         let number = digits.parse().ok().filter(|_| plain_digits(digits));
         let text = (number.is_none() || digits.len() != text.len()).then(|| text.to_owned());
@@ -78,6 +105,13 @@ impl<R: BufRead> Cursor<'_, R> {
             (Some(_), None) => {}
         }
         number
+    }
+
+    /// The number closed last has no digits at all.
+    pub(crate) fn tell_empty_number(&mut self) {
+        if !self.stopped() {
+            self.tell_last(FindingCode::EmptyNumber, "");
+        }
     }
 
     /// 0 or 1, false or true.

@@ -162,6 +162,12 @@ impl Name {
         }
     }
 
+    /// The name that the format has for it now.
+    pub(crate) fn current(self) -> Option<&'static str> {
+        let known = SPELLINGS.iter().find(|(_, name)| *name == self);
+        known.map(|(spelling, _)| *spelling)
+    }
+
     /// Whether it may stand several times in this parent.
     pub(crate) fn repeats_in(self, parent: Name) -> bool {
         match self {

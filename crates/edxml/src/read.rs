@@ -22,7 +22,7 @@ use crate::spans::Spans;
 pub enum Form {
     /// That of QCVN 102:2016, the only one accepted.
     Current,
-    /// The SOAP form of 2012 to 2014.
+    /// The SOAP form of 2012 to 2014, or the files that went with it.
     Soap,
     /// The multipart MIME form of the same years.
     Multipart,
@@ -126,7 +126,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Reading {
 /// # Errors
 /// Only those of the source.
 pub fn read_from(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
-    read_until(source, limits, false)
+    read_until(source, limits, Frame::default())
 }
 
 /// Reads a package up to its attachments: the header and the manifest, at a cost that does not
@@ -151,10 +151,25 @@ pub fn read_from(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
 /// # Errors
 /// Only those of the source.
 pub fn read_header(source: impl BufRead, limits: &Limits) -> io::Result<Reading> {
-    read_until(source, limits, true)
+    let frame = Frame {
+        header_only: true,
+        ..Frame::default()
+    };
+    read_until(source, limits, frame)
 }
 
-fn read_until(source: impl BufRead, limits: &Limits, header_only: bool) -> io::Result<Reading> {
+/// Reads a package that may be in the SOAP form: what that is for the current form is refused,
+/// here is read.
+pub(crate) fn read_older(package: &[u8], limits: &Limits) -> Reading {
+    let frame = Frame {
+        older_too: true,
+        ..Frame::default()
+    };
+    // A slice cannot fail to be read.
+    read_until(package, limits, frame).unwrap_or_default()
+}
+
+fn read_until(source: impl BufRead, limits: &Limits, mut frame: Frame) -> io::Result<Reading> {
     let (source, opening) = Source::open(source)?;
     let encoding = source.encoding();
     let mut cursor = Cursor::new(source, limits);
@@ -168,10 +183,6 @@ fn read_until(source: impl BufRead, limits: &Limits, header_only: bool) -> io::R
     if encoding != Encoding::Utf8 {
         cursor.tell_at(FindingCode::Utf16, &first, encoding.as_str());
     }
-    let mut frame = Frame {
-        header_only,
-        ..Frame::default()
-    };
     if let Some((code, detail)) = opening.refusal {
         cursor.tell_at(code, &first, detail);
         if code == FindingCode::OlderFormMultipart {
@@ -203,6 +214,8 @@ pub(crate) struct Frame {
     pub(crate) form: Form,
     /// Nothing after the envelope is wanted.
     pub(crate) header_only: bool,
+    /// The SOAP form is read, not refused.
+    pub(crate) older_too: bool,
     pub(crate) header: Header,
     pub(crate) manifest: Vec<(Reference, Place)>,
     pub(crate) attachments: Vec<(Attachment, Place)>,
@@ -234,9 +247,19 @@ impl Frame {
     fn root<R: BufRead>(&mut self, c: &mut Cursor<'_, R>, root: Name) {
         let label = c.top_label().to_owned();
         let space = c.frames.last().map_or(Space::None, |frame| frame.space);
-        if space == Space::Soap && label == "Envelope" {
+        // Its prefix is sometimes not declared.
+        if matches!(space, Space::Soap | Space::Unbound) && label == "Envelope" {
             self.form = Form::Soap;
-            c.stop_here(FindingCode::OlderFormSoap, "SOAP Envelope");
+            if self.older_too {
+                self.soap_envelope(c);
+            } else {
+                c.stop_here(FindingCode::OlderFormSoap, "SOAP Envelope");
+            }
+            return;
+        }
+        if label == "AllDocument" {
+            self.form = Form::Soap;
+            c.stop_here(FindingCode::OlderFormSoap, "AllDocument");
             return;
         }
         if matches!(space, Space::Draft | Space::EDoc) {
@@ -294,6 +317,25 @@ impl Frame {
         }
     }
 
+    /// The envelope of the SOAP form (section a.3): the header's parts are those of the current
+    /// form, and the body holds the manifest; files are elsewhere.
+    fn soap_envelope<R: BufRead>(&mut self, c: &mut Cursor<'_, R>) {
+        while let Some(name) = c.open() {
+            match c.top_label() {
+                "Header" => self.header.read(c),
+                "Body" => {
+                    while let Some(name) = c.open() {
+                        match name {
+                            Name::Manifest => self.manifest(c),
+                            _ => self.header.other(c, name),
+                        }
+                    }
+                }
+                _ => self.header.other(c, name),
+            }
+        }
+    }
+
     fn envelope<R: BufRead>(&mut self, c: &mut Cursor<'_, R>) {
         let label = c.top_label().to_owned();
         let space = c.frames.last().map_or(Space::None, |frame| frame.space);
@@ -345,16 +387,19 @@ impl Frame {
             }
             let place = c.place();
             let mut reference = Reference::default();
+            // The older form, and .NET beside the element, name the file so.
+            let href = c.href.take().filter(|href| !href.is_empty());
             while let Some(name) = c.open() {
                 match name {
                     Name::ContentId => reference.content_id = c.trimmed(500),
                     Name::ContentType => reference.content_type = c.trimmed(200),
                     Name::Description => reference.description = c.prose(500),
-                    Name::AttachmentName => reference.name = c.trimmed(500),
+                    Name::AttachmentName => reference.name = c.trimmed_within(200, 500),
                     _ => self.header.other(c, name),
                 }
             }
             if !c.stopped() {
+                reference.content_id = reference.content_id.or(href);
                 self.manifest.push((reference, place));
             }
         }
@@ -374,7 +419,7 @@ impl Frame {
                     Name::ContentId => attachment.content_id = c.trimmed(500),
                     Name::ContentType => attachment.content_type = c.trimmed(200),
                     Name::Description => attachment.description = c.prose(500),
-                    Name::AttachmentName => attachment.name = c.trimmed(500),
+                    Name::AttachmentName => attachment.name = c.trimmed_within(200, 500),
                     Name::FieldName | Name::MimeType | Name::Format => {
                         c.prose(500);
                     }

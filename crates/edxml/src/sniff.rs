@@ -54,7 +54,7 @@ fn declared(text: &[u8]) -> bool {
 }
 
 /// A MIME body with its headers, or from its first boundary on.
-fn is_multipart(text: &[u8]) -> bool {
+pub(crate) fn is_multipart(text: &[u8]) -> bool {
     let has = |needle: &[u8]| {
         text.windows(needle.len())
             .any(|window| window.eq_ignore_ascii_case(needle))

@@ -10,7 +10,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 use crate::code::StatusCode;
 use crate::identifier::AgencyCode;
 use crate::namespace::NAMESPACE;
-use crate::package::{Business, Document, Organ, ResponseFor, Staff, TraceHeader};
+use crate::package::{Business, Document, Organ, ResponseFor, Staff, Status, TraceHeader};
 use crate::time::{Date, Timestamp};
 
 /// Why a package cannot be written.
@@ -208,22 +208,56 @@ pub fn status(draft: &StatusDraft) -> Result<Vec<u8>, Error> {
     if let Some((field, _)) = needed.into_iter().find(|(_, there)| !there) {
         return Err(Error::Missing { field });
     }
-    let mut w = Writer::new(2048);
-    w.begin();
-    w.organ("From", &draft.from);
-    w.response_for(response);
-    w.staff(draft.staff.as_ref());
-    w.leaf("StatusCode", &draft.code.to_string());
-    w.text("Description", draft.description.as_deref());
-    w.leaf("Timestamp", &draft.timestamp.to_string());
-    w.close("MessageHeader");
-    w.close("edXMLHeader");
-    w.close("edXMLEnvelope");
-    w.out.extend_from_slice(b"</edXML>\r\n");
+    let w = status_of(
+        &draft.from,
+        response,
+        draft.staff.as_ref(),
+        draft.code,
+        draft.description.as_deref(),
+        Some(&draft.timestamp),
+    );
     match w.illegal {
         Some((field, character)) => Err(Error::IllegalCharacter { field, character }),
         None => Ok(w.out),
     }
+}
+
+/// A status as it was read, whatever is missing in it.
+pub(crate) fn status_as_read(status: &Status) -> Vec<u8> {
+    status_of(
+        &status.from,
+        &status.response_for,
+        status.staff.as_ref(),
+        status.code,
+        status.description.as_deref(),
+        status.timestamp.as_ref(),
+    )
+    .out
+}
+
+fn status_of(
+    from: &Organ,
+    response: &ResponseFor,
+    staff: Option<&Staff>,
+    code: StatusCode,
+    description: Option<&str>,
+    timestamp: Option<&Timestamp>,
+) -> Writer {
+    let mut w = Writer::new(2048);
+    w.begin();
+    w.organ("From", from);
+    w.response_for(response);
+    w.staff(staff);
+    w.leaf("StatusCode", &code.to_string());
+    w.text("Description", description);
+    if let Some(timestamp) = timestamp {
+        w.leaf("Timestamp", &timestamp.to_string());
+    }
+    w.close("MessageHeader");
+    w.close("edXMLHeader");
+    w.close("edXMLEnvelope");
+    w.out.extend_from_slice(b"</edXML>\r\n");
+    w
 }
 
 /// Writes a document package.

@@ -117,6 +117,8 @@ fn every_priority_is_read() {
         ),
         ("5", Priority::Ordinary, "thường", Some("BAD_PRIORITY")),
         ("khẩn", Priority::Ordinary, "thường", Some("BAD_PRIORITY")),
+        ("", Priority::Ordinary, "thường", Some("EMPTY_NUMBER")),
+        ("03", Priority::Express, "hỏa tốc", None),
         (
             " 3 ",
             Priority::Express,
@@ -144,7 +146,19 @@ fn every_business_kind_is_read() {
             "văn bản mới",
             Some("BAD_BUSINESS_TYPE"),
         ),
-        ("", BusinessKind::New, "văn bản mới", None),
+        ("", BusinessKind::New, "văn bản mới", Some("EMPTY_NUMBER")),
+        (
+            " 1",
+            BusinessKind::Recall,
+            "thu hồi",
+            Some("NUMBER_WITH_SPACES"),
+        ),
+        (
+            "thu hồi",
+            BusinessKind::New,
+            "văn bản mới",
+            Some("BAD_BUSINESS_TYPE"),
+        ),
     ] {
         let (reading, document) = with("BussinessDocType", "0", text);
         assert_eq!(document.business.kind, kind, "{text}");
@@ -161,6 +175,9 @@ fn every_class_and_steering_type_is_read() {
         ("0", Some(0), Some("UNKNOWN_CLASS")),
         ("18", Some(18), Some("UNKNOWN_CLASS")),
         ("hai", None, Some("BAD_NUMBER")),
+        ("-1", None, Some("BAD_NUMBER")),
+        ("", None, Some("EMPTY_NUMBER")),
+        ("2 ", Some(2), Some("NUMBER_WITH_SPACES")),
     ] {
         let (reading, document) = with("Type", "2", text);
         assert_eq!(document.document_type.class, class, "{text}");
@@ -178,5 +195,129 @@ fn every_class_and_steering_type_is_read() {
         let (reading, document) = with("SteeringType", "0", text);
         assert_eq!(document.steering_type, value, "{text}");
         assert_eq!(codes(&reading), Vec::from_iter(found), "{text}");
+    }
+}
+
+/// Every position of both lists of kinds, and one beyond each end (section g.2).
+#[test]
+fn every_kind_of_document_is_read() {
+    const NORMATIVE: &[&str] = &[
+        "Hiến pháp",
+        "Luật",
+        "Pháp lệnh",
+        "Lệnh",
+        "Nghị quyết",
+        "Nghị quyết liên tịch",
+        "Nghị định",
+        "Quyết định",
+        "Thông tư",
+        "Thông tư liên tịch",
+        "Chỉ thị",
+        "Bộ luật",
+        "Văn bản quy phạm pháp luật của chính quyền địa phương ở đơn vị hành chính - kinh tế đặc biệt",
+    ];
+    const ADMINISTRATIVE: &[&str] = &[
+        "Nghị quyết (cá biệt)",
+        "Quyết định (cá biệt)",
+        "Chỉ thị",
+        "Quy chế",
+        "Quy định",
+        "Thông cáo",
+        "Thông báo",
+        "Hướng dẫn",
+        "Chương trình",
+        "Kế hoạch",
+        "Phương án",
+        "Đề án",
+        "Dự án",
+        "Báo cáo",
+        "Biên bản",
+        "Tờ trình",
+        "Hợp đồng",
+        "Công văn",
+        "Công điện",
+        "Bản ghi nhớ",
+        "Bản cam kết",
+        "Bản thỏa thuận",
+        "Giấy chứng nhận",
+        "Giấy ủy quyền",
+        "Giấy mời",
+        "Giấy giới thiệu",
+        "Giấy nghỉ phép",
+        "Giấy đi đường",
+        "Giấy biên nhận hồ sơ",
+        "Phiếu gửi",
+        "Phiếu chuyển",
+        "Thư công",
+    ];
+    for (class, list) in [("1", NORMATIVE), ("2", ADMINISTRATIVE)] {
+        for detail in 0..=list.len() + 1 {
+            let kind = format!(
+                "{class}</edXML:Type><edXML:TypeDetail>{detail}</edXML:TypeDetail><edXML:Type>{class}"
+            );
+            let (reading, document) = with("Type", "2", &kind);
+            let name = detail.checked_sub(1).and_then(|at| list.get(at)).copied();
+            assert_eq!(document.document_type.listed(), name, "{class} {detail}");
+            let mut expected = vec!["DUPLICATE_ELEMENT"];
+            if name.is_none() {
+                expected.insert(0, "UNKNOWN_TYPE");
+            }
+            assert_eq!(codes(&reading), expected, "{class} {detail}");
+        }
+    }
+}
+
+/// 0 and 1, and what else is met (section b.3).
+#[test]
+fn every_flag_is_read() {
+    for (text, flag, found) in [
+        ("0", Some(false), None),
+        ("1", Some(true), None),
+        ("false", Some(false), None),
+        ("true", Some(true), None),
+        ("2", None, Some("BAD_FLAG")),
+        ("có", None, Some("BAD_FLAG")),
+        ("", None, None),
+    ] {
+        let info = format!(
+            "2</edXML:BussinessDocType><edXML:BussinessDocumentInfo>\
+             <edXML:DocumentInfo>{text}</edXML:DocumentInfo>\
+             <edXML:DocumentReceiver>{text}</edXML:DocumentReceiver>\
+             <edXML:ReceiverList><edXML:Receiver><edXML:OrganId>H47.1</edXML:OrganId>\
+             <edXML:ReceiverType>{text}</edXML:ReceiverType></edXML:Receiver></edXML:ReceiverList>\
+             </edXML:BussinessDocumentInfo><edXML:BussinessDocType>2"
+        );
+        let (reading, document) = with("BussinessDocType", "0", &info);
+        let business = document.business;
+        let flags = [
+            business.info.document,
+            business.info.receivers,
+            business.receivers[0].added,
+        ];
+        assert_eq!(flags, [flag; 3], "{text}");
+        let told = codes(&reading);
+        let told: Vec<_> = told
+            .into_iter()
+            .filter(|code| *code != "DUPLICATE_ELEMENT")
+            .collect();
+        assert_eq!(
+            told,
+            Vec::from_iter([found; 3].into_iter().flatten()),
+            "{text}"
+        );
+    }
+    for (text, paper, found) in [
+        ("0", Some(0), None),
+        ("1", Some(1), None),
+        ("12", Some(12), None),
+        ("có", None, Some("BAD_NUMBER")),
+    ] {
+        let paper_too = format!(
+            "0</edXML:BussinessDocType><edXML:Paper>{text}</edXML:Paper><edXML:BussinessDocType>0"
+        );
+        let (reading, document) = with("BussinessDocType", "0", &paper_too);
+        assert_eq!(document.business.paper, paper, "{text}");
+        let told = codes(&reading);
+        assert_eq!(told.contains(&"BAD_NUMBER"), found.is_some(), "{text}");
     }
 }

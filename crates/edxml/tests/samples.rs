@@ -32,7 +32,9 @@ const TABLE: &[(&str, &str, &[&str])] = &[
         &[
             "USUALLY_PRESENT",
             "IRREGULAR_AGENCY_CODE",
+            "VALUE_LONG",
             "IRREGULAR_AGENCY_CODE",
+            "VALUE_LONG",
             "UNKNOWN_TYPE",
             "NO_TRACE_ORGAN",
             "NO_TRACE_ORGAN",

@@ -1,5 +1,7 @@
 //! `axis check`: what the axis would say to these files. Needs no axis.
 
+mod convert;
+
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,12 @@ pub(crate) struct Args {
     /// One JSON object a file on stdout
     #[arg(long)]
     json: bool,
+    /// Turn one package of the SOAP form of 2012 to 2014 into the current form, then check that
+    #[arg(long, requires = "output")]
+    convert: bool,
+    /// The file that the converted package becomes; one that exists is never overwritten
+    #[arg(short, long, value_name = "FILE", requires = "convert")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -65,6 +73,8 @@ struct Found {
     column: u32,
     message: String,
     message_en: String,
+    /// Of the engineering reference of QCVN 102 on which the finding rests.
+    section: Option<&'static str>,
     #[serde(skip)]
     excerpt: Option<Excerpt>,
 }
@@ -87,6 +97,7 @@ impl From<&Finding> for Found {
             column: finding.column,
             message: finding.message_vi(),
             message_en: finding.message_en(),
+            section: Some(finding.code.section()),
             excerpt: None,
         }
     }
@@ -108,6 +119,12 @@ const CANNOT_READ: &str = "CANNOT_READ";
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let level = Level::from(args.level);
     let paint = Paint::for_stdout();
+    if let Some(output) = &args.output {
+        let [file] = args.files.as_slice() else {
+            return Err(Failure::usage("--convert takes one FILE"));
+        };
+        return convert::run(file, output, level, args.json, paint);
+    }
     let (mut refused, mut warnings) = (0, 0);
     let files = files(&args.files);
     for (path, unlisted) in &files {
@@ -293,6 +310,7 @@ fn unreadable<'a>(name: &'a str, error: &io::Error, level: Level) -> Verdict<'a>
             column: 0,
             message: format!("Không đọc được tệp: {error}"),
             message_en: format!("The file cannot be read: {error}"),
+            section: None,
             excerpt: None,
         }],
     }
@@ -302,35 +320,7 @@ fn unreadable<'a>(name: &'a str, error: &io::Error, level: Level) -> Verdict<'a>
 fn human(verdict: &Verdict<'_>, paint: Paint) -> String {
     let mut text = String::new();
     for found in &verdict.findings {
-        let place = if found.line == 0 {
-            verdict.file.to_owned()
-        } else {
-            format!("{}:{}:{}", verdict.file, found.line, found.column)
-        };
-        let tone = if found.severity == Severity::Error.as_str() {
-            Tone::Bad
-        } else {
-            Tone::Strong
-        };
-        text += &format!(
-            "{place}: {}: {}\n",
-            paint.tone(tone, found.severity),
-            found.code
-        );
-        if !found.path.is_empty() {
-            text += &format!("    {}\n", found.path);
-        }
-        if let Some(excerpt) = &found.excerpt {
-            let number = format!("{:>7}", found.line);
-            let bar = paint.tone(Tone::Faint, format!("{number} |"));
-            let empty = paint.tone(Tone::Faint, format!("{} |", " ".repeat(number.len())));
-            let mark = paint.tone(tone, "^");
-            let indent = " ".repeat(excerpt.before);
-            text += &format!("{bar} {}\n{empty} {indent}{mark}\n", excerpt.text);
-        }
-        for line in [&found.message, &found.message_en] {
-            text += &format!("    {line}\n");
-        }
+        text += &told(verdict.file, found, paint);
     }
     if verdict.findings_dropped > 0 {
         text += &format!(
@@ -349,6 +339,41 @@ fn human(verdict: &Verdict<'_>, paint: Paint) -> String {
         (Tone::Bad, "TỪ CHỐI (refused)")
     };
     text + &format!("{}: {}, {kind}", verdict.file, paint.tone(tone, words))
+}
+
+/// One finding.
+fn told(file: &str, found: &Found, paint: Paint) -> String {
+    let place = if found.line == 0 {
+        file.to_owned()
+    } else {
+        format!("{file}:{}:{}", found.line, found.column)
+    };
+    let tone = match found.severity {
+        "error" => Tone::Bad,
+        _ => Tone::Strong,
+    };
+    let severity = paint.tone(tone, found.severity);
+    let mut text = format!("{place}: {severity}: {}", found.code);
+    if let Some(section) = found.section {
+        let section = format!("(QCVN 102, {section})");
+        text += &format!(" {}", paint.tone(Tone::Faint, section));
+    }
+    text.push('\n');
+    if !found.path.is_empty() {
+        text += &format!("    {}\n", found.path);
+    }
+    if let Some(excerpt) = &found.excerpt {
+        let number = format!("{:>7}", found.line);
+        let bar = paint.tone(Tone::Faint, format!("{number} |"));
+        let empty = paint.tone(Tone::Faint, format!("{} |", " ".repeat(number.len())));
+        let mark = paint.tone(tone, "^");
+        let indent = " ".repeat(excerpt.before);
+        text += &format!("{bar} {}\n{empty} {indent}{mark}\n", excerpt.text);
+    }
+    for line in [&found.message, &found.message_en] {
+        text += &format!("    {line}\n");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -436,7 +461,8 @@ mod tests {
                 "line",
                 "column",
                 "message",
-                "message_en"
+                "message_en",
+                "section"
             ]
         );
     }
