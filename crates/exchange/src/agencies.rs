@@ -118,7 +118,7 @@ impl Exchange {
         })
     }
 
-    /// Takes over a list: CSV in UTF-8 with the header `code,code_2020,name,parent` at least.
+    /// Takes over a list: CSV, XLSX or JSON with a column of codes and one of names at least.
     /// All or nothing; a dry run changes nothing.
     ///
     /// # Errors
@@ -126,24 +126,27 @@ impl Exchange {
     pub async fn import_agencies(
         &self,
         operator: &Operator,
-        csv: Bytes,
+        file: Bytes,
         decision: &str,
         dry_run: bool,
     ) -> Result<Imported, Refusal> {
-        let rows = match agency_list::rows(&csv) {
-            Ok(rows) => rows,
-            Err(problems) => {
+        // A long list takes seconds: not on a runtime's own thread.
+        let read = tokio::task::spawn_blocking(move || agency_list::read(&file, ""));
+        let list = match read.await {
+            Ok(Ok(list)) => list,
+            Ok(Err(problems)) => {
                 return Ok(Imported {
                     problems,
                     ..Imported::default()
                 });
             }
+            Err(_) => return Err(Refusal::new(Name::Internal)),
         };
         let now = self.inner.now();
         self.inner
             .change_registry(|registry| {
                 let (facts, mut imported) =
-                    agency_list::plan(registry, &rows, operator, decision, now);
+                    agency_list::plan(registry, &list, operator, decision, now);
                 if imported.problems.is_empty() && !dry_run {
                     return Ok((facts, imported));
                 }

@@ -1,169 +1,55 @@
-//! A list of agencies as CSV: reading it, and what it would change.
+//! A list of agencies: reading it, and what it would change.
 
 use std::collections::HashMap;
 
 use ledger::Fact;
-use ledger::event::AgencyState;
+use ledger::event::{AgencyRecorded, AgencyState};
 use ledger::id::AgencyId;
 use ledger::registry::{Registry, canonical_code};
 use ledger::time::Ms;
+use lists::{Column, Columns, Entry, List, State};
 
 use crate::service::Operator;
 use crate::types::{ImportProblem, Imported};
-
-/// Rows of one list.
-const MAX_ROWS: usize = 200_000;
-/// The longest name: OrganName's limit is 200 characters; longer ones are met.
-const MAX_NAME: usize = 500;
-
-/// One row of a list.
-#[derive(Debug)]
-pub(crate) struct ListRow {
-    number: u32,
-    code: String,
-    code_2020: String,
-    name: String,
-    parent: String,
-    /// `active`, `suspended` or `closed`; empty keeps what is known.
-    state: String,
-    /// Codes of those that take over from a closed agency; empty keeps what is known.
-    successors: Vec<String>,
-}
-
-impl ListRow {
-    fn codes(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("code", self.code.as_str()),
-            ("code_2020", self.code_2020.as_str()),
-        ]
-        .into_iter()
-        .filter(|(_, code)| !code.is_empty())
-    }
-}
 
 fn problem(row: u32, column: &str, vi: impl Into<String>, en: impl Into<String>) -> ImportProblem {
     ImportProblem {
         row,
         column: column.to_owned(),
+        cell: String::new(),
         message: vi.into(),
         message_en: en.into(),
     }
 }
 
-pub(crate) fn rows(csv: &[u8]) -> Result<Vec<ListRow>, Vec<ImportProblem>> {
-    let text = csv.strip_prefix("\u{feff}".as_bytes()).unwrap_or(csv);
-    if std::str::from_utf8(text).is_err() {
-        return Err(vec![problem(
-            1,
-            "",
-            "Tệp không phải UTF-8; lưu lại dạng CSV UTF-8 rồi nhập lại.",
-            "The file is not UTF-8; save it as CSV UTF-8 and import again.",
-        )]);
-    }
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text);
-    let headings = match reader.headers() {
-        Ok(headings) => headings.clone(),
-        Err(error) => {
-            return Err(vec![problem(
-                1,
-                "",
-                format!("Không đọc được dòng tiêu đề: {error}."),
-                format!("The header cannot be read: {error}."),
-            )]);
-        }
-    };
-    let column = |name: &str| {
-        headings
-            .iter()
-            .position(|heading| heading.eq_ignore_ascii_case(name))
-    };
-    let mut problems = Vec::new();
-    let mut found = HashMap::new();
-    for name in ["code", "code_2020", "name", "parent"] {
-        match column(name) {
-            Some(at) => {
-                found.insert(name, at);
-            }
-            None => problems.push(problem(
-                1,
-                name,
-                format!("Thiếu cột {name:?}; tiêu đề phải có code,code_2020,name,parent."),
-                format!(
-                    "The column {name:?} is missing; the header needs code,code_2020,name,parent."
-                ),
-            )),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    // These two may be left out.
-    for name in ["state", "successors"] {
-        if let Some(at) = column(name) {
-            found.insert(name, at);
-        }
-    }
-    let mut rows = Vec::new();
-    for (number, record) in (2..).zip(reader.records()) {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                problems.push(problem(
-                    number,
-                    "",
-                    format!("Không đọc được dòng này: {error}."),
-                    format!("The row cannot be read: {error}."),
-                ));
-                continue;
-            }
-        };
-        let cell = |name: &str| {
-            found
-                .get(name)
-                .and_then(|at| record.get(*at))
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let row = ListRow {
-            number,
-            code: cell("code"),
-            code_2020: cell("code_2020"),
-            name: cell("name"),
-            parent: cell("parent"),
-            state: cell("state"),
-            successors: cell("successors")
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-        };
-        if record.iter().all(str::is_empty) {
-            continue;
-        }
-        rows.push(row);
-        if rows.len() > MAX_ROWS {
-            problems.push(problem(
-                number,
-                "",
-                format!("Quá {MAX_ROWS} dòng; chia nhỏ tệp."),
-                format!("More than {MAX_ROWS} rows; split the file."),
-            ));
-            break;
-        }
-    }
-    if problems.is_empty() {
-        Ok(rows)
-    } else {
-        Err(problems)
-    }
+/// Reads a list in any of its formats; of a workbook the sheet with this name, or the first one
+/// with a heading.
+pub(crate) fn read(bytes: &[u8], sheet: &str) -> Result<List, Vec<ImportProblem>> {
+    lists::read_sheet(bytes, sheet).map_err(|problems| {
+        let problems = problems.into_iter().map(|problem| ImportProblem {
+            row: problem.row,
+            column: problem.column,
+            cell: problem.cell,
+            message: problem.message,
+            message_en: problem.message_en,
+        });
+        problems.collect()
+    })
+}
+
+fn codes(entry: &Entry) -> impl Iterator<Item = (&'static str, &str)> {
+    [
+        (Column::Code.id(), entry.code.as_str()),
+        (Column::Code2020.id(), entry.code_2020.as_str()),
+    ]
+    .into_iter()
+    .filter(|(_, code)| !code.is_empty())
 }
 
 /// What a list would change, and what is wrong with it.
 pub(crate) fn plan(
     registry: &Registry,
-    rows: &[ListRow],
+    list: &List,
     operator: &Operator,
     decision: &str,
     now: Ms,
@@ -171,8 +57,8 @@ pub(crate) fn plan(
     let mut imported = Imported::default();
     let problems = &mut imported.problems;
     let mut in_list: HashMap<String, usize> = HashMap::new();
-    for (at, row) in rows.iter().enumerate() {
-        if row.codes().next().is_none() {
+    for (at, row) in list.rows.iter().enumerate() {
+        if codes(&row.entry).next().is_none() {
             problems.push(problem(
                 row.number,
                 "code",
@@ -180,7 +66,7 @@ pub(crate) fn plan(
                 "The agency's code is missing.",
             ));
         }
-        if row.name.is_empty() {
+        if row.entry.name.is_empty() {
             problems.push(problem(
                 row.number,
                 "name",
@@ -188,27 +74,11 @@ pub(crate) fn plan(
                 "The agency's name is missing.",
             ));
         }
-        if row.name.chars().count() > MAX_NAME {
-            problems.push(problem(
-                row.number,
-                "name",
-                format!("Tên dài quá {MAX_NAME} ký tự."),
-                format!("The name is longer than {MAX_NAME} characters."),
-            ));
-        }
-        for (column, code) in row.codes() {
-            if code.len() > 64 || code.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                problems.push(problem(
-                    row.number,
-                    column,
-                    format!("Mã {code:?} không hợp lệ."),
-                    format!("The code {code:?} is not valid."),
-                ));
-            }
+        for (column, code) in codes(&row.entry) {
             if let Some(other) = in_list.insert(canonical_code(code), at)
                 && other != at
             {
-                let first = rows[other].number;
+                let first = list.rows[other].number;
                 problems.push(problem(
                     row.number,
                     column,
@@ -220,9 +90,9 @@ pub(crate) fn plan(
     }
     // Which agency each row is: known by either code, or new.
     let mut next = registry.next_agency().0;
-    let mut ids = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut known = row.codes().filter_map(|(_, code)| registry.resolve(code));
+    let mut ids = Vec::with_capacity(list.rows.len());
+    for row in &list.rows {
+        let mut known = row.entry.codes().filter_map(|code| registry.resolve(code));
         let first = known.next();
         if let (Some(first), Some(second)) = (first, known.next())
             && first != second
@@ -244,21 +114,22 @@ pub(crate) fn plan(
         let in_list = in_list.get(&canonical_code(code)).map(|at| ids[*at]);
         in_list.or_else(|| registry.resolve(code))
     };
-    let parent_of = |row: &ListRow| -> Result<Option<AgencyId>, ()> {
-        if row.parent.is_empty() {
+    let parent_of = |entry: &Entry| -> Result<Option<AgencyId>, ()> {
+        if entry.parent.is_empty() {
             return Ok(None);
         }
-        resolve(&row.parent).map(Some).ok_or(())
+        resolve(&entry.parent).map(Some).ok_or(())
     };
     let mut parents: HashMap<AgencyId, AgencyId> = registry
         .agencies()
         .filter_map(|(id, agency)| agency.parent.map(|parent| (id, AgencyId(parent))))
         .collect();
     let mut facts = Vec::new();
-    for (row, id) in rows.iter().zip(&ids) {
+    for (row, id) in list.rows.iter().zip(&ids) {
+        let (number, row) = (row.number, &row.entry);
         let Ok(parent) = parent_of(row) else {
             problems.push(problem(
-                row.number,
+                number,
                 "parent",
                 format!(
                     "Mã cơ quan cấp trên {:?} không có trong tệp cũng như trong danh mục.",
@@ -271,11 +142,16 @@ pub(crate) fn plan(
             ));
             continue;
         };
+        let before = registry.agency(*id);
+        let parent = if list.columns.has(Column::Parent) {
+            parent
+        } else {
+            before.and_then(|agency| agency.parent).map(AgencyId)
+        };
         match parent {
             Some(parent) => parents.insert(*id, parent),
             None => parents.remove(id),
         };
-        let before = registry.agency(*id);
         let mut agency = before.cloned().unwrap_or_default();
         agency.agency = id.0;
         // A row with one code only keeps the other one that is known.
@@ -291,20 +167,11 @@ pub(crate) fn plan(
         }
         agency.name.clone_from(&row.name);
         agency.parent = parent.map(|parent| parent.0);
-        match row.state.as_str() {
-            "active" => agency.state = AgencyState::Active.into(),
-            "suspended" => agency.state = AgencyState::Suspended.into(),
-            "closed" => agency.state = AgencyState::Closed.into(),
-            "" if agency.state() == AgencyState::Unspecified => {
-                agency.state = AgencyState::Active.into();
-            }
-            "" => {}
-            other => problems.push(problem(
-                row.number,
-                "state",
-                format!("Trạng thái {other:?} không có; ghi active, suspended hoặc closed."),
-                format!("There is no state {other:?}; write active, suspended or closed."),
-            )),
+        describe(&mut agency, row, list.columns);
+        if let Some(state) = row.state {
+            agency.state = state_of(state).into();
+        } else if agency.state() == AgencyState::Unspecified {
+            agency.state = AgencyState::Active.into();
         }
         if !row.successors.is_empty() {
             agency.successors.clear();
@@ -313,7 +180,7 @@ pub(crate) fn plan(
             match resolve(code) {
                 Some(successor) => agency.successors.push(successor.0),
                 None => problems.push(problem(
-                    row.number,
+                    number,
                     "successors",
                     format!(
                         "Mã cơ quan kế thừa {code:?} không có trong tệp cũng như trong danh mục."
@@ -337,7 +204,7 @@ pub(crate) fn plan(
         agency.decision = decision.to_owned();
         facts.push(Fact::AgencyRecorded(Box::new(agency)));
     }
-    for (row, id) in rows.iter().zip(&ids) {
+    for (row, id) in list.rows.iter().zip(&ids) {
         let mut at = *id;
         let mut steps = 0;
         while let Some(parent) = parents.get(&at) {
@@ -357,6 +224,39 @@ pub(crate) fn plan(
     (facts, imported)
 }
 
+/// Takes over what describes an agency, as far as the list has a column for it.
+fn describe(agency: &mut AgencyRecorded, row: &Entry, columns: Columns) {
+    for (column, field, told) in [
+        (Column::Kind, &mut agency.kind, &row.kind),
+        (Column::Level, &mut agency.level, &row.level),
+        (Column::Contact, &mut agency.contact, &row.contact),
+        (Column::Centre, &mut agency.centre, &row.centre),
+    ] {
+        if columns.has(column) {
+            field.clone_from(told);
+        }
+    }
+    // Codes of former times are only ever added by a list.
+    for code in &row.other_codes {
+        let known =
+            ledger::registry::codes(agency).any(|own| canonical_code(own) == canonical_code(code));
+        if !known {
+            agency.other_codes.push(code.clone());
+        }
+    }
+}
+
+const fn state_of(state: State) -> AgencyState {
+    match state {
+        State::Requested => AgencyState::Requested,
+        State::Approved => AgencyState::Approved,
+        State::Active => AgencyState::Active,
+        State::Suspended => AgencyState::Suspended,
+        State::Closed => AgencyState::Closed,
+        State::Seen => AgencyState::Seen,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,7 +271,7 @@ mod tests {
     fn planned(registry: &Registry, csv: &str) -> (Vec<Fact>, Imported) {
         plan(
             registry,
-            &rows(csv.as_bytes()).unwrap(),
+            &read(csv.as_bytes(), "").unwrap(),
             &operator(),
             "",
             Ms(1),
@@ -416,13 +316,13 @@ mod tests {
         // A list without these columns leaves them as they are.
         let (facts, imported) = planned(&registry, "code,code_2020,name,parent\nA1,,Một,\n");
         assert_eq!((facts.len(), imported.unchanged), (0, 1));
-        let (_, imported) = planned(&registry, &csv.replace("closed,A2 A3", "shut,A9"));
+        let (_, imported) = planned(&registry, &csv.replace("closed,A2 A3", "closed,A9"));
         let told: Vec<_> = imported
             .problems
             .iter()
             .map(|p| (p.row, p.column.as_str()))
             .collect();
-        assert_eq!(told, [(2, "state"), (2, "successors")]);
+        assert_eq!(told, [(2, "successors")]);
     }
 
     #[test]
@@ -444,12 +344,10 @@ mod tests {
         ] {
             assert!(told.contains(&expected), "{expected:?} not in {told:?}");
         }
-        assert_eq!(rows(b"ma,ten\n").unwrap_err().len(), 4);
+        let wrong = read(b"code,name,state\nA1,A,shut\n", "").unwrap_err();
         assert_eq!(
-            rows(b"code,code_2020,name,parent\n\xff\n")
-                .unwrap_err()
-                .len(),
-            1
+            (wrong[0].cell.as_str(), wrong[0].column.as_str()),
+            ("C2", "state")
         );
     }
 }

@@ -461,10 +461,12 @@ pub struct Info {
 /// What is wrong with a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportProblem {
-    /// 1 = the header.
+    /// As spreadsheets count, from 1; of JSON the object's number. 0 = the file.
     pub row: u32,
-    /// The column's heading.
+    /// The column's id ([`lists::Column::id`]).
     pub column: String,
+    /// The cell, as spreadsheets name it (`D7`), where it is known.
+    pub cell: String,
     /// Vietnamese.
     pub message: String,
     /// English.

@@ -41,7 +41,7 @@ pub(crate) fn imported(imported: Imported) -> v1::ImportAgenciesResponse {
                 column: problem.column,
                 message: problem.message,
                 message_en: problem.message_en,
-                cell: String::new(),
+                cell: problem.cell,
             })
             .collect(),
         differences: Vec::new(),
