@@ -175,6 +175,7 @@ pub(crate) fn acknowledged(header: &v1::DeliveryHeader) -> v1::SettleRequest {
         round: header.round,
         outcome: v1::Outcome::Acknowledged.into(),
         reason: String::new(),
+        sha256: String::new(),
     }
 }
 

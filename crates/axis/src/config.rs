@@ -135,6 +135,10 @@ pub(crate) struct Delivery {
     pub(crate) lease_seconds: u64,
     /// Deliveries published per system and lane and not yet leased.
     pub(crate) window: usize,
+    /// After how long what an `amqp` system took and did not settle is published again.
+    pub(crate) settle_seconds: u64,
+    /// In which time every queue of a broker is looked at once.
+    pub(crate) check_seconds: u64,
 }
 
 impl Default for Delivery {
@@ -142,6 +146,8 @@ impl Default for Delivery {
         Self {
             lease_seconds: 300,
             window: 1_000,
+            settle_seconds: 900,
+            check_seconds: 10,
         }
     }
 }
@@ -313,6 +319,10 @@ impl Config {
             },
             lease: Duration::from_secs(self.delivery.lease_seconds),
             window: self.delivery.window,
+            settle: Duration::from_secs(self.delivery.settle_seconds),
+            check_queues: Duration::from_secs(self.delivery.check_seconds),
+            bus: None,
+            vhost: String::new(),
             segment_size: self.journal.segment_bytes,
             anchors: self.journal.anchors.clone(),
             alerts: self.alerts.limits(),
@@ -376,6 +386,18 @@ impl Config {
             86_400,
         )?;
         within("delivery.window", self.delivery.window, 1, 100_000)?;
+        within(
+            "delivery.settle_seconds",
+            self.delivery.settle_seconds,
+            1,
+            86_400,
+        )?;
+        within(
+            "delivery.check_seconds",
+            self.delivery.check_seconds,
+            1,
+            600,
+        )?;
         within(
             "journal.segment_bytes",
             self.journal.segment_bytes,

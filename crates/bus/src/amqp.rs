@@ -93,6 +93,10 @@ impl Bus for Amqp {
         Box::pin(async { Err(QueueError::Unavailable { source: away() }) })
     }
 
+    fn link(&self) -> Option<watch::Receiver<Link>> {
+        Some(self.link())
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }

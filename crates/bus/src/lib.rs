@@ -49,6 +49,8 @@ mod queue;
 use std::fmt::Debug;
 use std::pin::Pin;
 
+use tokio::sync::watch;
+
 pub use amqp::Amqp;
 pub use embedded::Embedded;
 pub use error::{ConsumeError, PublishError, QueueError, Source};
@@ -105,6 +107,12 @@ pub trait Bus: Send + Sync + Debug {
     /// # Errors
     /// [`QueueError`]; some may be gone.
     fn purge(&self, queue: &Queue) -> BoxFuture<'_, Result<u64, QueueError>>;
+
+    /// How the way to the broker stands, now and whenever it changes; `None` for a bus that has
+    /// no broker and is always there.
+    fn link(&self) -> Option<watch::Receiver<amqp::Link>> {
+        None
+    }
 
     /// Ends every consumer and refuses what comes after. Closing twice is no error.
     fn close(&self) -> BoxFuture<'_, ()>;

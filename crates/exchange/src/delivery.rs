@@ -11,6 +11,7 @@ use ledger::rows::DeliveryRow;
 use ledger::time::Ms;
 use ledger::{AtHand, Change, ChangeDelivery, Command, Committed, PackageBytes, StoredPackage};
 
+use crate::admission::hex;
 use crate::lease::Holder;
 use crate::made;
 use crate::refusal::{Name, Refusal};
@@ -136,6 +137,7 @@ impl Exchange {
     /// NOT_FOUND for an agency that is not the system's; what the disk brings.
     pub async fn fetch(&self, peer: &Peer, filter: &FetchFilter) -> Result<Option<Offer>, Refusal> {
         let inner = &self.inner;
+        inner.takes_directly(peer)?;
         loop {
             if inner.closing.is_cancelled() {
                 return Err(Refusal::new(Name::NotServing).retry_after(5_000));
@@ -174,18 +176,23 @@ impl Exchange {
     /// Settles a delivery: acknowledged, failed, or given back.
     ///
     /// # Errors
-    /// NOT_FOUND, FOREIGN_DELIVERY, WRONG_STATE, RECALLED, REASON_MISSING, or the ledger's.
+    /// NOT_FOUND, FOREIGN_DELIVERY, WRONG_HASH, WRONG_STATE, RECALLED, REASON_MISSING, or the
+    /// ledger's.
     pub async fn settle(&self, peer: &Peer, settle: Settle) -> Result<Settled, Refusal> {
         let inner = &self.inner;
         inner.still_valid(peer)?;
         let delivery = settle.delivery;
         let row = inner.own_delivery(peer.system(), delivery).await?;
+        if let Some(claimed) = settle.sha256 {
+            inner.has_bytes(&row, claimed).await?;
+        }
         let now = inner.now();
         let state = row.state();
         if settle.outcome == Outcome::Released {
             if let Some(place) = inner.leases.release(&delivery, peer.system()) {
                 inner.offer_again(&[place]);
             }
+            inner.relay.given_back(peer.system(), &delivery);
             return Ok(Settled {
                 delivery,
                 state,
@@ -229,6 +236,7 @@ impl Exchange {
         };
         if settle.round == 0 || settle.round == round {
             inner.leases.settled(&delivery);
+            inner.relay.settled(peer.system(), &delivery);
         }
         Ok(Settled {
             delivery,
@@ -394,7 +402,7 @@ impl Inner {
 
     /// Records `fetched` if it is not yet, and opens the content. What was recalled is not
     /// served, whatever its state.
-    async fn serve(
+    pub(crate) async fn serve(
         self: &Arc<Self>,
         mut row: DeliveryRow,
         delivery: DeliveryId,
@@ -467,6 +475,52 @@ impl Inner {
         }
     }
 
+    /// A delivery's row and what its package says.
+    pub(crate) async fn told(
+        &self,
+        delivery: DeliveryId,
+    ) -> Result<Option<(DeliveryRow, Arc<StoredPackage>)>, Refusal> {
+        let Some(row) = self.delivery(delivery).await? else {
+            return Ok(None);
+        };
+        let package = self.package_of(&row).await?;
+        Ok(package.map(|package| (row, package)))
+    }
+
+    /// Refuses a receiver that has other bytes than were accepted.
+    async fn has_bytes(&self, row: &DeliveryRow, claimed: [u8; 32]) -> Result<(), Refusal> {
+        let package = self.package_of(row).await?;
+        let package = package.ok_or_else(|| Refusal::new(Name::NotFound))?;
+        let own = sha256_of(&package.facts.sha256);
+        if own == claimed {
+            return Ok(());
+        }
+        Err(Refusal::new(Name::WrongHash).at(
+            "sha256",
+            format!(
+                "Gói tin có SHA-256 {}, bên nhận báo {}.",
+                hex(&own),
+                hex(&claimed)
+            ),
+            format!(
+                "The package has the SHA-256 {}, the receiver says {}.",
+                hex(&own),
+                hex(&claimed)
+            ),
+        ))
+    }
+
+    async fn package_of(&self, row: &DeliveryRow) -> Result<Option<Arc<StoredPackage>>, Refusal> {
+        let package_id = row
+            .package_id()
+            .ok_or_else(|| Refusal::new(Name::Internal))?;
+        if let Some(AtHand { package, .. }) = self.ledger.query().package_at_hand(package_id) {
+            return Ok(Some(package));
+        }
+        let package = self.ask(move |query| query.package(package_id)).await?;
+        Ok(package.map(Arc::new))
+    }
+
     /// A delivery for an agency of the system.
     pub(crate) async fn own_delivery(
         &self,
@@ -486,7 +540,7 @@ impl Inner {
         Ok(row)
     }
 
-    fn header(
+    pub(crate) fn header(
         &self,
         delivery: DeliveryId,
         row: &DeliveryRow,

@@ -137,6 +137,10 @@ refusals! {
     NotFound "NOT_FOUND" NotFound 21 404 false
         "Không tìm thấy. Kiểm tra lại mã."
         "Not found. Check the id.";
+    /// The receiver has other bytes than were accepted.
+    WrongHash "WRONG_HASH" InvalidArgument 22 422 false
+        "SHA-256 mà bên nhận báo khác với gói tin đã gửi: bản nhận bị hỏng hoặc nhầm. Tải lại rồi kết thúc lại."
+        "The receiver's SHA-256 is not the package's: what it has is damaged or another one. Download it again, then settle again.";
     /// The delivery is another system's.
     ForeignDelivery "FOREIGN_DELIVERY" PermissionDenied 21 403 false
         "Bản gửi này không thuộc cơ quan nào của hệ thống đang gọi."

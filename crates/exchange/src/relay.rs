@@ -1,30 +1,53 @@
 //! The relay: keeps the bus filled from the ledger. The backlog stays in the ledger; the
-//! queues hold a window of wake-ups. What was published is memory only.
+//! queues hold a window of wake-ups. What was published is memory only: after a reconnect, a
+//! restart or a wiped broker the window is published again.
+//!
+//! One pump for each system that is fed: `direct` ones while a stream is attached, `amqp` ones
+//! always. One more task ([`sentry`]) looks whether the queues still hold what was published.
 
-use std::collections::{BTreeMap, HashMap};
+mod intake;
+mod outlet;
+mod pump;
+mod sentry;
+mod wakeup;
+
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, Message, Queue};
-use ledger::Ledger;
-use ledger::id::{AgencyId, DeliveryId, SystemId};
+use bus::Bus;
+use ledger::event::Attachment;
+use ledger::id::{DeliveryId, SystemId};
 use ledger::open::Place;
-use ledger::registry::Registry;
+use ledger::registry::{Registry, System};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::lease::Leases;
+use crate::service::Inner;
 use crate::types::Lane;
 
-/// How long a refused publish waits before it is tried again.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(crate) use outlet::Outlet;
+use outlet::Terms;
+use pump::Pump;
+pub(crate) use sentry::watch;
 
-/// Fills the queues of the systems that have a stream attached.
+/// How the relay works.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// Published and not leased (`amqp`: not settled), per system and lane.
+    pub(crate) window: usize,
+    /// After how long an `amqp` system's unsettled message is published again.
+    pub(crate) settle: Duration,
+    /// Every published queue is looked at once in this time.
+    pub(crate) check: Duration,
+}
+
+/// Fills the queues of the systems that are fed.
 #[derive(Debug)]
 pub(crate) struct Relay {
     bus: Arc<dyn Bus>,
-    window: usize,
+    settings: Settings,
     outlets: Mutex<HashMap<SystemId, Arc<Outlet>>>,
     /// The last pump of each system. The next one begins when it has ended: its last purge must
     /// not take what the next one has published.
@@ -32,91 +55,8 @@ pub(crate) struct Relay {
     streams: AtomicU64,
     /// Counts changes after which streams must look whether they may go on.
     generation: watch::Sender<u64>,
-}
-
-/// What goes out to one system.
-#[derive(Debug)]
-pub(crate) struct Outlet {
-    system: SystemId,
-    flow: Mutex<Flow>,
-    /// There may be something to publish.
-    work: Notify,
-    /// Something left the flow.
-    drained: Notify,
-}
-
-type Order = (u8, u8, u64, u32, u32);
-
-#[derive(Debug, Default)]
-struct Flow {
-    streams: u32,
-    closed: bool,
-    /// How often the backlog was asked for (once by each stream that comes), and up to which
-    /// time of asking it has been added.
-    asked: u64,
-    filled: u64,
-    waiting: BTreeMap<Order, Place>,
-    published: HashMap<DeliveryId, Place>,
-    /// Published and not leased, by lane.
-    counts: [usize; 4],
-}
-
-impl Outlet {
-    fn flow(&self) -> MutexGuard<'_, Flow> {
-        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether nothing accepted up to `position` waits or is on its way to a stream. What comes
-    /// later does not count: it may never stop coming.
-    pub(crate) fn is_drained(&self, position: u64) -> bool {
-        let flow = self.flow();
-        let mut places = flow.waiting.values().chain(flow.published.values());
-        flow.filled == flow.asked && !places.any(|place| place.position <= position)
-    }
-
-    /// Resolves when something left the flow after this call.
-    pub(crate) fn drained(&self) -> tokio::sync::futures::Notified<'_> {
-        self.drained.notified()
-    }
-
-    /// A published delivery has reached a stream: it is no longer counted.
-    pub(crate) fn arrived(&self, delivery: &DeliveryId) -> Option<Place> {
-        let mut flow = self.flow();
-        let place = flow.published.remove(delivery);
-        if let Some(place) = &place {
-            let lane = lane_number(place.lane());
-            flow.counts[lane] = flow.counts[lane].saturating_sub(1);
-        }
-        drop(flow);
-        self.work.notify_one();
-        self.drained.notify_waiters();
-        place
-    }
-
-    /// A delivery that could not be published waits again.
-    fn put_back(&self, delivery: &DeliveryId, place: Place) {
-        let mut flow = self.flow();
-        if flow.published.remove(delivery).is_some() {
-            let lane = lane_number(place.lane());
-            flow.counts[lane] = flow.counts[lane].saturating_sub(1);
-        }
-        flow.waiting.insert(place.order(), place);
-    }
-
-    fn fill(&self, asked: u64, backlog: Vec<Place>) {
-        let mut flow = self.flow();
-        flow.waiting
-            .extend(backlog.into_iter().map(|place| (place.order(), place)));
-        flow.filled = asked;
-    }
-
-    fn add(&self, places: impl Iterator<Item = Place>) {
-        let mut flow = self.flow();
-        flow.waiting
-            .extend(places.map(|place| (place.order(), place)));
-        drop(flow);
-        self.work.notify_one();
-    }
+    /// Systems have come or go, are paused or resumed, or serve other agencies.
+    rerouted: Notify,
 }
 
 /// 0 to 3, in serving order.
@@ -130,14 +70,18 @@ pub(crate) const fn lane_number(lane: Lane) -> usize {
 }
 
 impl Relay {
-    pub(crate) fn new(bus: Arc<dyn Bus>, window: usize) -> Self {
+    pub(crate) fn new(bus: Arc<dyn Bus>, settings: Settings) -> Self {
         Self {
             bus,
-            window: window.max(1),
+            settings: Settings {
+                window: settings.window.max(1),
+                ..settings
+            },
             outlets: Mutex::default(),
             pumps: Mutex::default(),
             streams: AtomicU64::new(0),
             generation: watch::Sender::new(0),
+            rerouted: Notify::new(),
         }
     }
 
@@ -149,6 +93,11 @@ impl Relay {
         &*self.bus
     }
 
+    /// Whether the queues are a broker's: only then can a system be attached to them.
+    pub(crate) fn has_broker(&self) -> bool {
+        self.bus.link().is_some()
+    }
+
     pub(crate) fn generation(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
     }
@@ -158,82 +107,106 @@ impl Relay {
         self.generation.send_modify(|generation| *generation += 1);
     }
 
+    /// Somebody was paused or resumed, or is served by another system.
+    pub(crate) fn rerouted(&self) {
+        self.rerouted.notify_one();
+    }
+
     /// Streams attached for a system.
     pub(crate) fn streams(&self, system: &SystemId) -> u32 {
         self.outlets()
             .get(system)
-            .map_or(0, |outlet| outlet.flow().streams)
+            .map_or(0, |outlet| outlet.streams())
     }
 
     /// Attaches a stream: the system's backlog starts to flow. Returns the stream's number.
-    pub(crate) fn attach(
-        self: &Arc<Self>,
-        system: &SystemId,
-        ledger: &Ledger,
-        leases: &Arc<Leases>,
-    ) -> (u64, Arc<Outlet>) {
+    pub(crate) fn attach(&self, inner: &Arc<Inner>, system: &SystemId) -> (u64, Arc<Outlet>) {
         let stream = self.streams.fetch_add(1, Ordering::Relaxed);
-        let (outlet, is_new) = {
-            let mut outlets = self.outlets();
-            let mut is_new = false;
-            let outlet = outlets.entry(system.clone()).or_insert_with(|| {
-                is_new = true;
-                Arc::new(Outlet {
-                    system: system.clone(),
-                    flow: Mutex::default(),
-                    work: Notify::new(),
-                    drained: Notify::new(),
-                })
-            });
-            let mut flow = outlet.flow();
-            flow.streams += 1;
-            flow.asked += 1;
-            drop(flow);
-            (Arc::clone(outlet), is_new)
-        };
-        if is_new {
-            let mut pumps = self.pumps.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = pumps.remove(system);
-            let pump = Pump {
-                relay: Arc::clone(self),
-                outlet: Arc::clone(&outlet),
-                ledger: ledger.clone(),
-                leases: Arc::clone(leases),
-            };
-            pumps.insert(system.clone(), tokio::spawn(pump.run(before)));
-        }
-        outlet.work.notify_one();
+        let mut outlets = self.outlets();
+        let outlet = self.outlet(&mut outlets, inner, system);
+        outlet.stream_comes();
         (stream, outlet)
     }
 
     /// Detaches a stream; with the last one the flow stops.
     pub(crate) fn detach(&self, outlet: &Arc<Outlet>) {
         let mut outlets = self.outlets();
-        let mut flow = outlet.flow();
-        flow.streams -= 1;
-        if flow.streams == 0 {
-            flow.closed = true;
-            drop(flow);
-            outlets.remove(&outlet.system);
-            outlet.work.notify_one();
+        if outlet.stream_goes() {
+            outlets.remove(outlet.system());
         }
     }
 
-    /// Deliveries became ready: those of systems with a stream go on their way.
+    /// Feeds the `amqp` systems of the registry, and no others of them; gives every fed system
+    /// its backlog anew: an agency that has come to it, or was resumed, may have one.
+    fn reconcile(&self, inner: &Arc<Inner>) {
+        let registry = inner.ledger.registry();
+        let mut outlets = self.outlets();
+        if self.has_broker() {
+            for system in registry.systems() {
+                let Some(terms) = terms(system) else { continue };
+                let Ok(id) = system.facts.system.parse::<SystemId>() else {
+                    continue;
+                };
+                self.outlet(&mut outlets, inner, &id).feed(Some(terms));
+            }
+        }
+        outlets.retain(|id, outlet| {
+            let terms = registry.system(id.as_str()).and_then(terms);
+            outlet.feed(terms.filter(|_| self.has_broker()))
+        });
+    }
+
+    /// The outlet of a system, with its pump.
+    fn outlet(
+        &self,
+        outlets: &mut HashMap<SystemId, Arc<Outlet>>,
+        inner: &Arc<Inner>,
+        system: &SystemId,
+    ) -> Arc<Outlet> {
+        if let Some(outlet) = outlets.get(system) {
+            return Arc::clone(outlet);
+        }
+        // What an earlier run left on a broker is not known here.
+        let outlet = Arc::new(Outlet::new(system.clone(), self.has_broker()));
+        outlets.insert(system.clone(), Arc::clone(&outlet));
+        let mut pumps = self.pumps.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = pumps.remove(system);
+        let pump = Pump::new(Arc::clone(inner), Arc::clone(&outlet));
+        pumps.insert(system.clone(), inner.tasks.spawn(pump.run(before)));
+        outlet
+    }
+
+    /// Deliveries became ready: those of systems that are fed go on their way.
     pub(crate) fn ready(&self, places: &[Place], registry: &Registry) {
         if places.is_empty() {
             return;
         }
-        let outlets = self.outlets().clone();
+        let outlets = self.outlets();
         if outlets.is_empty() {
             return;
         }
         for place in places {
             for system in registry.systems_of(place.receiver) {
                 if let Some(outlet) = outlets.get(system) {
-                    outlet.add(std::iter::once(*place));
+                    outlet.add(*place);
                 }
             }
+        }
+    }
+
+    /// A delivery was settled: it makes room in the window of the `amqp` system that had it.
+    pub(crate) fn settled(&self, system: &SystemId, delivery: &DeliveryId) {
+        let outlet = self.outlets().get(system).map(Arc::clone);
+        if let Some(outlet) = outlet.filter(|outlet| outlet.terms().is_some()) {
+            let _ = outlet.arrived(delivery);
+        }
+    }
+
+    /// A delivery was given back by an `amqp` system: it is published again.
+    pub(crate) fn given_back(&self, system: &SystemId, delivery: &DeliveryId) {
+        let outlet = self.outlets().get(system).map(Arc::clone);
+        if let Some(outlet) = outlet.filter(|outlet| outlet.terms().is_some()) {
+            outlet.publish_again(|id, _| id == delivery);
         }
     }
 
@@ -243,138 +216,12 @@ impl Relay {
     }
 }
 
-/// What stands open for the agencies of a system. The guard is let go between agencies, so that
-/// commits do not wait for the whole of a long list.
-fn backlog(system: &SystemId, ledger: &Ledger) -> Vec<Place> {
-    let registry = ledger.registry();
-    let Some(served) = registry.system(system.as_str()) else {
-        return Vec::new();
-    };
-    let mut places = Vec::new();
-    for agency in &served.facts.agencies {
-        let open = ledger.open_deliveries();
-        places.extend(
-            open.of(AgencyId(*agency))
-                .filter(|(_, delivery)| delivery.is_deliverable())
-                .map(|(place, _)| *place),
-        );
-    }
-    places
-}
-
-/// Publishes what waits for one system, lane by lane, as far as the window goes, until the last
-/// stream left.
-struct Pump {
-    relay: Arc<Relay>,
-    outlet: Arc<Outlet>,
-    ledger: Ledger,
-    leases: Arc<Leases>,
-}
-
-/// What a pump does next.
-enum Step {
-    /// Add the backlog, asked for so many times.
-    Fill(u64),
-    Publish(Place, DeliveryId),
-    Wait,
-    End,
-}
-
-impl Pump {
-    async fn run(self, before: Option<JoinHandle<()>>) {
-        if let Some(before) = before {
-            // However it ended, it publishes and purges no more.
-            let _ = before.await;
-        }
-        let outlet = &self.outlet;
-        let system: Arc<str> = outlet.system.as_str().into();
-        loop {
-            let (place, delivery) = match self.step() {
-                Step::Publish(place, delivery) => (place, delivery),
-                // What becomes ready since the outlet stands is added by `ready`; this is what
-                // stood before. Whoever asks has a receipt perhaps that `ready` has not heard of.
-                Step::Fill(asked) => {
-                    let (id, ledger) = (outlet.system.clone(), self.ledger.clone());
-                    let backlog = tokio::task::spawn_blocking(move || backlog(&id, &ledger));
-                    // Without an answer the runtime is ending.
-                    outlet.fill(asked, backlog.await.unwrap_or_default());
-                    continue;
-                }
-                Step::Wait => {
-                    outlet.drained.notify_waiters();
-                    outlet.work.notified().await;
-                    continue;
-                }
-                Step::End => break,
-            };
-            let queue = Queue::new(Arc::clone(&system), bus_lane(place.lane()));
-            let message = Message {
-                id: *delivery.as_bytes(),
-                agency: place.receiver.0,
-                ..Message::default()
-            };
-            if let Err(error) = self.relay.bus.publish(&queue, message).await {
-                if matches!(error, bus::PublishError::Closed) {
-                    break;
-                }
-                tracing::warn!(%error, system = %outlet.system, "a wake-up could not be published; it is tried again");
-                outlet.put_back(&delivery, place);
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-        for lane in bus::Lane::ALL {
-            // Wake-ups without a stream are of no use; the next stream publishes anew.
-            let queue = Queue::new(Arc::clone(&system), lane);
-            let _ = self.relay.bus.purge(&queue).await;
-        }
-    }
-
-    /// Takes the next delivery to publish: the first in serving order whose lane's window has
-    /// room.
-    fn step(&self) -> Step {
-        // The open deliveries before the flow, never the other way round: a commit that waits
-        // for their guard holds up new readers, and one of those must not hold a lock that an
-        // older reader wants.
-        let open = self.ledger.open_deliveries();
-        let mut flow = self.outlet.flow();
-        if flow.closed {
-            return Step::End;
-        }
-        if flow.filled != flow.asked {
-            return Step::Fill(flow.asked);
-        }
-        let mut from: Order = (0, 0, 0, 0, 0);
-        loop {
-            let Some((order, place)) = flow.waiting.range(from..).next().map(|(o, p)| (*o, *p))
-            else {
-                return Step::Wait;
-            };
-            let lane = lane_number(place.lane());
-            if flow.counts[lane] >= self.relay.window {
-                // This lane is full: go on with the next one.
-                let Some(next) = order.0.checked_add(1) else {
-                    return Step::Wait;
-                };
-                from = (next, 0, 0, 0, 0);
-                continue;
-            }
-            flow.waiting.remove(&order);
-            let Some(delivery) = open
-                .get(&place)
-                .filter(|delivery| delivery.is_deliverable())
-            else {
-                continue;
-            };
-            let id = delivery.id(&place);
-            // One that is leased is offered again when its lease ends.
-            if flow.published.contains_key(&id) || self.leases.is_held(&id) {
-                continue;
-            }
-            flow.counts[lane] += 1;
-            flow.published.insert(id, place);
-            return Step::Publish(place, id);
-        }
-    }
+/// On what terms a system is fed without a stream; `None` if it is not.
+fn terms(system: &System) -> Option<Terms> {
+    let fed = system.facts.attachment() == Attachment::Amqp && !system.facts.suspended;
+    fed.then_some(Terms {
+        inline: system.facts.inline_bytes,
+    })
 }
 
 const fn bus_lane(lane: Lane) -> bus::Lane {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bus::Embedded;
 use bytes::Bytes;
-use ledger::event::{Actor, Heartbeat, Started};
+use ledger::event::{Actor, Attachment, Heartbeat, Started};
 use ledger::id::{AgencyId, SystemId};
 use ledger::registry::{Registry, System};
 use ledger::time::Ms;
@@ -21,7 +21,7 @@ use crate::keys::{KeyFileError, Sealer};
 use crate::lease::Leases;
 use crate::limit::Usages;
 use crate::refusal::{Name, Refusal};
-use crate::relay::Relay;
+use crate::relay::{self, Relay};
 use crate::types::{Options, Party};
 
 /// Why the exchange cannot be opened; each says what, where and what to do.
@@ -68,6 +68,11 @@ pub enum Credentials<'a> {
         /// The hash.
         spki_sha256: [u8; 32],
     },
+    /// The login that a broker has checked and put into a message (`user_id`).
+    Broker {
+        /// The user's name on the broker.
+        user: &'a str,
+    },
 }
 
 /// A system that has shown who it is.
@@ -82,6 +87,8 @@ enum Credential {
     /// The sealed key: a key's number may come again after it was revoked, its seal never.
     Key(Bytes),
     Pin([u8; 32]),
+    /// The broker checked the login; what it names is an `amqp` system.
+    Broker,
 }
 
 impl Peer {
@@ -105,6 +112,7 @@ impl Peer {
                 && match &self.credential {
                     Credential::Key(sealed) => system.keys.iter().any(|key| key.sealed == *sealed),
                     Credential::Pin(pin) => system.pins.iter().any(|p| p.spki_sha256 == pin[..]),
+                    Credential::Broker => system.facts.attachment() == Attachment::Amqp,
                 }
         })
     }
@@ -115,6 +123,7 @@ impl std::fmt::Debug for Credential {
         f.write_str(match self {
             Self::Key(_) => "Key(…)",
             Self::Pin(_) => "Pin(…)",
+            Self::Broker => "Broker",
         })
     }
 }
@@ -169,7 +178,7 @@ pub(crate) struct Inner {
     pub(crate) alerts: Alerts,
     /// Cancelled when the exchange closes.
     pub(crate) closing: CancellationToken,
-    tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
 }
 
 impl Exchange {
@@ -240,7 +249,17 @@ impl Exchange {
         let inner = Arc::new(Inner {
             usages: Usages::new(options.limits.clone()),
             leases: Arc::default(),
-            relay: Arc::new(Relay::new(Arc::new(Embedded::default()), options.window)),
+            relay: Arc::new(Relay::new(
+                options
+                    .bus
+                    .clone()
+                    .unwrap_or_else(|| Arc::new(Embedded::default())),
+                relay::Settings {
+                    window: options.window,
+                    settle: options.settle,
+                    check: options.check_queues,
+                },
+            )),
             ledger,
             sealer,
             started_at: now,
@@ -258,11 +277,15 @@ impl Exchange {
                 if visible.revoked {
                     inner.relay.look_again();
                 }
+                if visible.rerouted {
+                    inner.relay.rerouted();
+                }
             }
         }));
         inner.tasks.spawn(heartbeat(Arc::clone(&inner)));
         inner.tasks.spawn(end_leases(Arc::clone(&inner)));
         inner.tasks.spawn(alerts::run(Arc::clone(&inner)));
+        inner.tasks.spawn(relay::watch(Arc::clone(&inner)));
         inner.tasks.close();
         Ok(Self { inner })
     }
@@ -297,6 +320,10 @@ impl Exchange {
             Credentials::Certificate { spki_sha256 } => registry
                 .pinned(&spki_sha256)
                 .map(|system| (system, Credential::Pin(spki_sha256))),
+            Credentials::Broker { user } => bus::amqp::system_of(user)
+                .and_then(|id| registry.system(&id))
+                .filter(|system| system.facts.attachment() == Attachment::Amqp)
+                .map(|system| (system, Credential::Broker)),
         };
         let refused = || Refusal::new(Name::Unauthenticated);
         let (system, credential): (&System, Credential) = found.ok_or_else(refused)?;
@@ -349,6 +376,21 @@ impl Inner {
             "Khóa hoặc chứng thư của hệ thống đã bị thu hồi.",
             "The system's key or certificate was revoked.",
         ))
+    }
+
+    /// Refuses an `amqp` system what only a `direct` one does: taking from the same queues, or
+    /// past them.
+    pub(crate) fn takes_directly(&self, peer: &Peer) -> Result<(), Refusal> {
+        let registry = self.ledger.registry();
+        let system = registry.system(peer.system().as_str());
+        if system.is_some_and(|system| system.facts.attachment() == Attachment::Amqp) {
+            return Err(Refusal::new(Name::PermissionDenied).at(
+                "attachment",
+                "Hệ thống kiểu amqp nhận từ hàng đợi của mình trên RabbitMQ; nội dung tải bằng Download.",
+                "An amqp system receives from its queues on RabbitMQ; the content is had by Download.",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether an agency is served by the system.

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bus::Lanes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use ledger::id::DeliveryId;
@@ -43,7 +42,6 @@ pub struct Subscription {
     peer: Peer,
     stream: u64,
     outlet: Arc<Outlet>,
-    lanes: Lanes,
     credit: Arc<Credit>,
     preparing: FuturesOrdered<Preparing>,
     caught_up: bool,
@@ -97,23 +95,15 @@ impl Exchange {
         if inner.closing.is_cancelled() {
             return Err(Refusal::new(Name::NotServing).retry_after(5_000));
         }
+        inner.takes_directly(peer)?;
         let permit = inner.usages.stream(peer.system())?;
-        let lanes = Lanes::open(inner.relay.bus(), peer.system().as_str(), u16::MAX)
-            .await
-            .map_err(|error| {
-                tracing::warn!(%error, "a stream could not be attached to the bus");
-                Refusal::new(Name::NotServing).retry_after(5_000)
-            })?;
         let generation = inner.relay.generation();
         let opened_at = inner.ledger.last().map_or(0, |last| last.position);
-        let (stream, outlet) = inner
-            .relay
-            .attach(peer.system(), &inner.ledger, &inner.leases);
+        let (stream, outlet) = inner.relay.attach(&inner, peer.system());
         Ok(Subscription {
             peer: peer.clone(),
             stream,
             outlet,
-            lanes,
             credit: Arc::new(Credit {
                 left: AtomicU32::new(credit),
                 added: Notify::new(),
@@ -179,16 +169,13 @@ impl Subscription {
                         Err(refusal) => return self.stumble(delivery, refusal),
                     }
                 }
-                taken = self.lanes.next(), if may_take => match taken {
-                    Some(Ok((_, taken))) => {
+                taken = outlet.next(self.inner.relay.bus()), if may_take => match taken {
+                    Some(taken) => {
                         if let Some(id) = DeliveryId::from_slice(&taken.message.id) {
                             self.lease(id);
                         }
+                        // As soon as the lease stands: the broker has nothing to wait for.
                         taken.ack();
-                    }
-                    Some(Err(error)) => {
-                        tracing::warn!(%error, "the bus gave no message");
-                        return Next::Cut(Refusal::new(Name::NotServing).retry_after(5_000));
                     }
                     None => return Next::Cut(Refusal::new(Name::NotServing).retry_after(5_000)),
                 },

@@ -13,7 +13,7 @@ use ledger::time::Ms;
 
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
-use crate::service::{Exchange, Operator};
+use crate::service::{Exchange, Inner, Operator};
 use crate::types::{NewSystem, Revoke, Revoked, SystemRecord};
 
 impl Exchange {
@@ -44,18 +44,7 @@ impl Exchange {
                 error.to_string(),
             )
         })?;
-        let attachment = match system.attachment.as_str() {
-            "" | "direct" => Attachment::Direct,
-            other => {
-                return Err(Refusal::new(Name::BadArgument).at(
-                    "attachment",
-                    format!("Kiểu kết nối {other:?} chưa được hỗ trợ; dùng \"direct\"."),
-                    format!(
-                        "The attachment {other:?} is not offered by this build; use \"direct\"."
-                    ),
-                ));
-            }
-        };
+        let attachment = self.inner.attachment(&system)?;
         if system.agencies.is_empty() {
             return Err(Refusal::new(Name::BadArgument).at(
                 "agency",
@@ -93,6 +82,7 @@ impl Exchange {
                     actor: Some(by.clone()),
                     axis_acknowledges: system.axis_acknowledges,
                     name: system.name.clone(),
+                    inline_bytes: system.inline_bytes,
                     ..SystemRecorded::default()
                 })));
                 if let Some((_, sealed)) = &made_key {
@@ -107,6 +97,15 @@ impl Exchange {
             .and_then(|system| system_record(&registry, system));
         let record = record.ok_or_else(|| Refusal::new(Name::Internal))?;
         Ok((record, made_key.map(|(text, _)| text.to_string())))
+    }
+
+    /// What an `amqp` system is to be allowed on the broker; `None` for any other.
+    #[must_use]
+    pub fn broker_access(&self, system: &SystemRecord) -> Option<bus::amqp::Access> {
+        (system.attachment == "amqp").then(|| {
+            let vhost = &self.inner.options.vhost;
+            bus::amqp::Access::of(system.id.as_str(), vhost)
+        })
     }
 
     /// Gives a system another key: its number and its text, told here and never again.
@@ -244,6 +243,50 @@ impl Exchange {
     }
 }
 
+impl Inner {
+    /// How a new system takes its deliveries.
+    fn attachment(&self, system: &NewSystem) -> Result<Attachment, Refusal> {
+        let refused = |argument, vi: String, en: String| {
+            Err(Refusal::new(Name::BadArgument).at(argument, vi, en))
+        };
+        let attachment = match system.attachment.as_str() {
+            "" | "direct" => Attachment::Direct,
+            "amqp" if self.relay.has_broker() => Attachment::Amqp,
+            "amqp" => {
+                return refused(
+                    "attachment",
+                    "Trục đang dùng hàng đợi trong bộ nhớ; hệ thống kiểu amqp cần RabbitMQ (bus.url = \"amqp://…\" trong cấu hình).".to_owned(),
+                    "This axis keeps its queues in memory; an amqp system needs RabbitMQ (bus.url = \"amqp://…\" in the configuration).".to_owned(),
+                );
+            }
+            other => {
+                return refused(
+                    "attachment",
+                    format!("Không có kiểu kết nối {other:?}; dùng \"direct\" hoặc \"amqp\"."),
+                    format!("There is no attachment {other:?}; use \"direct\" or \"amqp\"."),
+                );
+            }
+        };
+        let inline = system.inline_bytes;
+        if inline > 0 && attachment != Attachment::Amqp {
+            return refused(
+                "inline_bytes",
+                "Chỉ hệ thống kiểu amqp mới nhận gói tin ngay trong thông điệp.".to_owned(),
+                "Only an amqp system gets packages inside its messages.".to_owned(),
+            );
+        }
+        let most = bus::amqp::MAX_INLINE as u64;
+        if inline > most {
+            return refused(
+                "inline_bytes",
+                format!("Gói tin trong thông điệp không được quá {most} byte."),
+                format!("A package inside a message may have at most {most} bytes."),
+            );
+        }
+        Ok(attachment)
+    }
+}
+
 fn key_added(
     id: &SystemId,
     number: u32,
@@ -339,6 +382,7 @@ fn system_record(registry: &Registry, system: &System) -> Option<SystemRecord> {
         } else {
             "direct"
         },
+        inline_bytes: facts.inline_bytes,
         suspended: facts.suspended,
         keys: system
             .keys

@@ -1,8 +1,10 @@
 //! What goes in and comes out of the exchange, whatever the protocol.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bus::Bus;
 use bytes::Bytes;
 use ledger::id::{AgencyId, DeliveryId, PackageId, SystemId};
 use ledger::time::{Clock, Ms};
@@ -160,7 +162,9 @@ pub struct Settle {
     pub outcome: Outcome,
     /// Due for [`Outcome::Failed`].
     pub reason: String,
-    /// How it came: `settle`, `subscribe`, `vxp`, …
+    /// SHA-256 of what was received, where the receiver says it: another one settles nothing.
+    pub sha256: Option<[u8; 32]>,
+    /// How it came: `settle`, `subscribe`, `vxp`, `amqp`, …
     pub via: &'static str,
 }
 
@@ -495,8 +499,10 @@ pub struct NewSystem {
     pub name: String,
     /// The agencies it serves, any code of each.
     pub agencies: Vec<String>,
-    /// `direct` (or empty), later `amqp`.
+    /// `direct` (or empty) or `amqp`, which needs a broker.
     pub attachment: String,
+    /// Of an `amqp` system: packages up to this size in bytes travel in the message; 0 = none.
+    pub inline_bytes: u64,
     /// Whether the axis issues 01 for what it settles.
     pub axis_acknowledges: bool,
     /// Whether it gets a key.
@@ -541,6 +547,8 @@ pub struct SystemRecord {
     pub agencies: Vec<String>,
     /// `direct` or `amqp`.
     pub attachment: &'static str,
+    /// Of an `amqp` system: packages up to this size travel in the message; 0 = none.
+    pub inline_bytes: u64,
     /// Whether it is suspended.
     pub suspended: bool,
     /// Valid keys: number, since when, by whom.
@@ -638,8 +646,17 @@ pub struct Options {
     pub limits: Limits,
     /// How long a fetched delivery is leased.
     pub lease: Duration,
-    /// Deliveries published per system and lane and not yet leased.
+    /// Deliveries published per system and lane and not yet leased (`amqp` systems: not yet
+    /// settled).
     pub window: usize,
+    /// After how long what an `amqp` system has taken and not settled is published again.
+    pub settle: Duration,
+    /// In which time every queue with something published is looked at once, on a broker.
+    pub check_queues: Duration,
+    /// The queues; `None` = in memory, within the process.
+    pub bus: Option<Arc<dyn Bus>>,
+    /// The vhost of the broker, if the queues are on one.
+    pub vhost: String,
     /// Bytes of a journal segment.
     pub segment_size: u64,
     /// A file outside the data folder that anchors are appended to.
@@ -662,6 +679,10 @@ impl Options {
             limits: Limits::default(),
             lease: Duration::from_secs(300),
             window: 1_000,
+            settle: Duration::from_secs(900),
+            check_queues: Duration::from_secs(10),
+            bus: None,
+            vhost: "/".to_owned(),
             segment_size: 64 << 20,
             anchors: None,
             alerts: crate::AlertLimits::default(),

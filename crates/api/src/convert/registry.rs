@@ -79,6 +79,18 @@ pub(crate) fn system_record(system: SystemRecord) -> v1::SystemRecord {
         changed_at: system.changed_at.iso(),
         changed_by: system.changed_by,
         reason: String::new(),
+        inline_bytes: system.inline_bytes,
+    }
+}
+
+pub(crate) fn broker_access(access: &bus::amqp::Access) -> v1::BrokerAccess {
+    v1::BrokerAccess {
+        vhost: access.vhost.clone(),
+        user: access.user.clone(),
+        configure: access.configure.clone(),
+        write: access.write.clone(),
+        read: access.read.clone(),
+        commands: access.commands(),
     }
 }
 
@@ -90,6 +102,7 @@ pub(crate) fn new_system(request: v1::AddSystemRequest) -> NewSystem {
         attachment: request.attachment,
         axis_acknowledges: !request.no_axis_acknowledgement,
         with_key: !request.without_key,
+        inline_bytes: request.inline_bytes,
     }
 }
 

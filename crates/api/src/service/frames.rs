@@ -86,6 +86,7 @@ impl Drop for Lease {
             outcome: Outcome::Released,
             reason: String::new(),
             via: "fetch",
+            sha256: None,
         };
         let (exchange, peer) = (self.exchange.clone(), self.peer.clone());
         // Without a runtime the process is ending, and leases end with it.

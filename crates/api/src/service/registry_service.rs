@@ -91,9 +91,16 @@ impl RegistryService for Core {
             .clone();
         let system = convert::new_system(request.into_inner());
         let added = self.exchange.add_system(&operator, system).await;
-        answer(added.map(|(system, key)| v1::AddSystemResponse {
-            system: Some(convert::system_record(system)),
-            key: key.unwrap_or_default(),
+        answer(added.map(|(system, key)| {
+            v1::AddSystemResponse {
+                broker: self
+                    .exchange
+                    .broker_access(&system)
+                    .as_ref()
+                    .map(convert::broker_access),
+                system: Some(convert::system_record(system)),
+                key: key.unwrap_or_default(),
+            }
         }))
     }
 

@@ -210,6 +210,7 @@ pub(crate) fn settle(delivery_id: &str, outcome: v1::Outcome) -> v1::SettleReque
         round: 0,
         outcome: outcome.into(),
         reason: String::new(),
+        sha256: String::new(),
     }
 }
 

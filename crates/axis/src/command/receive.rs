@@ -185,6 +185,7 @@ impl Taking<'_> {
             round: header.round,
             outcome: v1::Outcome::Acknowledged as i32,
             reason: String::new(),
+            sha256: String::new(),
         };
         match self.client.settle(request).await {
             Ok(_) => Ok(()),

@@ -148,6 +148,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 .to_owned(),
                 no_axis_acknowledgement,
                 without_key: no_key,
+                inline_bytes: 0,
             };
             let answer = client.add_system(request).await?;
             let key = (!answer.key.is_empty()).then_some(answer.key);

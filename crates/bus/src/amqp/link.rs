@@ -91,6 +91,17 @@ impl fmt::Display for Cause {
 }
 
 impl Link {
+    /// A link in this state since now, over that connection, with nothing that is not given.
+    #[must_use]
+    pub fn new(state: LinkState, generation: u64) -> Self {
+        Self {
+            state,
+            since: SystemTime::now(),
+            generation,
+            faults: Arc::default(),
+        }
+    }
+
     /// Whether messages can be published now.
     #[must_use]
     pub fn is_up(&self) -> bool {

@@ -20,7 +20,7 @@ pub(crate) struct Ground {
     pub(crate) b: Peer,
     pub(crate) c: Peer,
     keys: Vec<String>,
-    change: fn(&mut Options),
+    change: Box<dyn Fn(&mut Options)>,
 }
 
 pub(crate) fn operator() -> Operator {
@@ -41,7 +41,8 @@ impl Ground {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(change: fn(&mut Options)) -> Self {
+    /// With other options.
+    pub(crate) async fn with(change: impl Fn(&mut Options) + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());
         change(&mut options);
@@ -66,7 +67,7 @@ impl Ground {
             b,
             c,
             keys,
-            change,
+            change: Box::new(change),
         }
     }
 
@@ -139,6 +140,7 @@ impl Ground {
                     outcome,
                     reason: "thử".to_owned(),
                     via: "settle",
+                    sha256: None,
                 },
             )
             .await

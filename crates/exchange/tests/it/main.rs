@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests
 
 mod alerts;
+mod broker;
 mod duplicates;
 mod ground;
 mod main_job;
+mod moody;
 mod recall;
 mod receivers;
 mod redelivery;

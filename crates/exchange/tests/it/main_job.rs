@@ -96,6 +96,7 @@ async fn a_package_goes_all_the_way_and_its_status_comes_back() {
         outcome: Outcome::Acknowledged,
         reason: String::new(),
         via: "settle",
+        sha256: None,
     };
     let settled = exchange.settle(&receiver, settle.clone()).await.unwrap();
     assert_eq!(

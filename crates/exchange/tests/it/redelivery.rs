@@ -43,6 +43,7 @@ async fn a_redelivery_is_a_new_round_of_the_same_delivery() {
         outcome: Outcome::Acknowledged,
         reason: String::new(),
         via: "settle",
+        sha256: None,
     };
     let settled = ground.exchange.settle(&ground.b, late).await.unwrap();
     assert_eq!(

@@ -219,6 +219,7 @@ async fn take(
                     round: header.round,
                     outcome: v1::Outcome::Acknowledged.into(),
                     reason: String::new(),
+                    sha256: String::new(),
                 });
                 owed += 1;
                 if owed == CREDIT / 4 {

@@ -234,6 +234,7 @@ impl Actor {
                     round: header.round,
                     outcome: v1::Outcome::Acknowledged as i32,
                     reason: String::new(),
+                    sha256: String::new(),
                 };
                 self.client.settle(settle).await?;
                 received.push(header);
