@@ -62,7 +62,7 @@ pub use client::Client;
 pub use refused::DOMAIN;
 pub use server::{
     Bound, ConnectionLimits, Listening, Running, ServeError, ServerOptions, TlsError, TlsFiles,
-    bind, serve,
+    WebListening, WebOptions, WebRunning, bind, bind_web, serve,
 };
 pub use service::{DELIVERY_CHUNK_MAX, PUSH_CHUNK_MAX, PUSH_MAX};
 

@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) data: Data,
     /// The gRPC listener.
     pub(crate) grpc: Grpc,
+    /// The HTTP listener: health and metrics.
+    pub(crate) console: Console,
     /// What one system may ask for.
     pub(crate) limits: Limits,
     /// Leases and windows.
@@ -86,6 +88,26 @@ impl Default for Grpc {
     }
 }
 
+/// The HTTP listener: health and metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Console {
+    /// Address and port; port 0 picks a free one.
+    #[serde(deserialize_with = "address")]
+    pub(crate) listen: SocketAddr,
+    /// TLS; a listener that is not on loopback must have it.
+    pub(crate) tls: Tls,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7402)),
+            tls: Tls::default(),
+        }
+    }
+}
+
 /// TLS of a listener: PEM files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -96,6 +118,18 @@ pub(crate) struct Tls {
     pub(crate) key: Option<PathBuf>,
     /// The authority whose client certificates are accepted.
     pub(crate) client_ca: Option<PathBuf>,
+}
+
+impl Tls {
+    /// As the listeners take it.
+    fn files(&self) -> Option<api::TlsFiles> {
+        let pair = self.cert.clone().zip(self.key.clone());
+        pair.map(|(certificate, key)| api::TlsFiles {
+            certificate,
+            key,
+            client_ca: self.client_ca.clone(),
+        })
+    }
 }
 
 /// What one system may ask for at a time.
@@ -283,23 +317,18 @@ impl Config {
 
     /// What the server is told of it.
     pub(crate) fn server_options(&self) -> api::ServerOptions {
-        let Tls {
-            cert,
-            key,
-            client_ca,
-        } = &self.grpc.tls;
         let mut options = api::ServerOptions::new(self.grpc.listen, &self.data.dir);
-        options.tls = cert
-            .clone()
-            .zip(key.clone())
-            .map(|(certificate, key)| api::TlsFiles {
-                certificate,
-                key,
-                client_ca: client_ca.clone(),
-            });
+        options.tls = self.grpc.tls.files();
         options.grace = Duration::from_secs(self.grpc.drain_seconds);
         options.version = env!("CARGO_PKG_VERSION").to_owned();
         options.build = env!("AXIS_COMMIT").to_owned();
+        options
+    }
+
+    /// What the HTTP listener is told of it.
+    pub(crate) fn web_options(&self) -> api::WebOptions {
+        let mut options = api::WebOptions::new(self.console.listen);
+        options.tls = self.console.tls.files();
         options
     }
 
@@ -338,9 +367,11 @@ impl Config {
         if let Some(listen) = listen_variable(environment, "AXIS_GRPC_LISTEN")? {
             self.grpc.listen = listen;
         }
-        // These listeners do not exist yet; a wrong value is wrong all the same.
+        if let Some(listen) = listen_variable(environment, "AXIS_CONSOLE_LISTEN")? {
+            self.console.listen = listen;
+        }
+        // This listener does not exist yet; a wrong value is wrong all the same.
         listen_variable(environment, "AXIS_VXP_LISTEN")?;
-        listen_variable(environment, "AXIS_CONSOLE_LISTEN")?;
         if let Some(url) = environment("AXIS_BUS") {
             check_bus("AXIS_BUS", &url)?;
             self.bus.url = url;
@@ -434,36 +465,59 @@ impl Config {
     }
 
     fn check_tls(&self) -> Result<(), ConfigError> {
-        let Tls {
-            cert,
-            key,
-            client_ca,
-        } = &self.grpc.tls;
-        let missing = |key, allowed: &str| {
-            Err(ConfigError::Value {
-                key,
-                value: "(none)".to_owned(),
-                allowed: allowed.to_owned(),
-            })
-        };
-        if cert.is_some() && key.is_none() {
-            return missing("grpc.tls.key", "the private key of grpc.tls.cert");
-        }
-        if cert.is_none() && (key.is_some() || client_ca.is_some()) {
-            return missing(
-                "grpc.tls.cert",
-                "the server's certificate, as grpc.tls.key or grpc.tls.client_ca is given",
-            );
-        }
-        if cert.is_none() && !self.grpc.listen.ip().is_loopback() {
-            return Err(ConfigError::Value {
-                key: "grpc.listen",
-                value: format!("\"{}\"", self.grpc.listen),
-                allowed: "on loopback (127.0.0.1, ::1) unless grpc.tls.cert and grpc.tls.key are given; `axis pki init` makes them".to_owned(),
-            });
-        }
-        Ok(())
+        let grpc = [
+            "grpc.listen",
+            "grpc.tls.cert",
+            "grpc.tls.key",
+            "the server's certificate, as grpc.tls.key or grpc.tls.client_ca is given",
+            "the private key of grpc.tls.cert",
+            "on loopback (127.0.0.1, ::1) unless grpc.tls.cert and grpc.tls.key are given; `axis pki init` makes them",
+        ];
+        let console = [
+            "console.listen",
+            "console.tls.cert",
+            "console.tls.key",
+            "the server's certificate, as console.tls.key or console.tls.client_ca is given",
+            "the private key of console.tls.cert",
+            "on loopback (127.0.0.1, ::1) unless console.tls.cert and console.tls.key are given; `axis pki init` makes them",
+        ];
+        check_listener(self.grpc.listen, &self.grpc.tls, grpc)?;
+        check_listener(self.console.listen, &self.console.tls, console)
     }
+}
+
+/// A listener has certificate and key, or neither and is on loopback. The words: three keys,
+/// and what is allowed when each of them is wrong.
+fn check_listener(
+    listen: SocketAddr,
+    tls: &Tls,
+    [
+        listen_key,
+        cert_key,
+        key_key,
+        needs_cert,
+        needs_key,
+        needs_tls,
+    ]: [&'static str; 6],
+) -> Result<(), ConfigError> {
+    let refused = |key, value: String, allowed: &str| {
+        Err(ConfigError::Value {
+            key,
+            value,
+            allowed: allowed.to_owned(),
+        })
+    };
+    let none = || "(none)".to_owned();
+    if tls.cert.is_some() && tls.key.is_none() {
+        return refused(key_key, none(), needs_key);
+    }
+    if tls.cert.is_none() && (tls.key.is_some() || tls.client_ca.is_some()) {
+        return refused(cert_key, none(), needs_cert);
+    }
+    if tls.cert.is_none() && !listen.ip().is_loopback() {
+        return refused(listen_key, format!("\"{listen}\""), needs_tls);
+    }
+    Ok(())
 }
 
 fn within<N: PartialOrd + fmt::Display>(

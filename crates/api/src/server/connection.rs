@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulConnection;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +31,9 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// After an accept failed for want of descriptors: until when to wait for some.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Bytes of a request's head over HTTP/1.1, at most.
+const HEAD: usize = 64 << 10;
 
 /// Open connections of the admin socket, at most.
 const OPERATORS: usize = 64;
@@ -143,14 +150,8 @@ impl Connections {
             };
             return self.serve(stream, door, origin).await;
         };
-        let handshake = tokio::time::timeout(self.limits.handshake, tls.accept(stream));
-        let stream = tokio::select! {
-            () = self.drain.cancelled() => return,
-            done = handshake => match done {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return tracing::debug!(%remote, %error, "TLS handshake failed"),
-                Err(_) => return tracing::debug!(%remote, "TLS handshake not done in time"),
-            },
+        let Some(stream) = self.handshake(stream, remote, tls).await else {
+            return;
         };
         let leaf = stream
             .get_ref()
@@ -170,6 +171,76 @@ impl Connections {
             },
         )
         .await;
+    }
+
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        tls: TlsAcceptor,
+    ) -> Option<TlsStream<TcpStream>> {
+        let handshake = tokio::time::timeout(self.limits.handshake, tls.accept(stream));
+        let done = tokio::select! {
+            () = self.drain.cancelled() => return None,
+            done = handshake => done,
+        };
+        match done {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%remote, "TLS handshake not done in time"),
+        }
+        None
+    }
+
+    /// Starts taking connections of web browsers and their like: HTTP/1.1 and HTTP/2.
+    pub(crate) fn accept_web(&self, from: TcpListener, tls: Option<TlsAcceptor>, router: Router) {
+        let connections = self.clone();
+        self.tracker.spawn(async move {
+            while let Some(((stream, remote), place)) = connections.next(|| from.accept()).await {
+                let (connections, tls) = (connections.clone(), tls.clone());
+                let router = router.clone();
+                connections.tracker.clone().spawn(async move {
+                    let _ = stream.set_nodelay(true);
+                    match tls {
+                        None => connections.serve_web(stream, router).await,
+                        Some(tls) => {
+                            if let Some(stream) = connections.handshake(stream, remote, tls).await {
+                                connections.serve_web(stream, router).await;
+                            }
+                        }
+                    }
+                    drop(place);
+                });
+            }
+        });
+    }
+
+    async fn serve_web<S>(&self, stream: S, router: Router)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.handshake)
+            .max_buf_size(HEAD);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.limits.streams)
+            .max_header_list_size(self.limits.header_bytes)
+            .keep_alive_interval(self.limits.keep_alive)
+            .keep_alive_timeout(self.limits.handshake);
+        let known = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&known);
+        let service = tower::util::MapRequest::new(router, move |request| {
+            seen.store(true, Ordering::Relaxed);
+            request
+        });
+        let service = TowerToHyperService::new(service);
+        let connection = builder.serve_connection(call::io(stream), service);
+        self.drive(connection, &known).await;
     }
 
     /// Serves HTTP/2 on a stream until it ends, is drained, or is cut.
@@ -194,6 +265,15 @@ impl Connections {
             known: Arc::clone(&known),
         };
         let connection = builder.serve_connection(call::io(stream), call::hyper(calls));
+        self.drive(connection, &known).await;
+    }
+
+    /// Lets a connection run until it ends, is drained, or is cut.
+    async fn drive<C>(&self, connection: C, known: &AtomicBool)
+    where
+        C: GracefulConnection,
+        C::Error: std::fmt::Display,
+    {
         tokio::pin!(connection);
         // Who opens a connection and shows nothing gives the place back.
         let patience = tokio::time::sleep(self.limits.patience);

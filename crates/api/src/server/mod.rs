@@ -6,6 +6,7 @@ mod connection;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
+mod web;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 pub use tls::{TlsError, TlsFiles};
+pub use web::{WebListening, WebOptions, WebRunning, bind_web};
 
 use self::call::{Admit, Door};
 use self::connection::Connections;

@@ -1,9 +1,10 @@
 //! `axis serve`: the daemon, from its arguments to its end.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use api::{Listening, Running, ServeError};
+use api::{Listening, Running, ServeError, WebRunning};
 use exchange::Exchange;
 use sd_notify::NotifyState;
 use serde::Serialize;
@@ -37,6 +38,7 @@ pub(crate) struct Args {
 struct Ready {
     ready: bool,
     grpc: String,
+    console: String,
     admin: String,
 }
 
@@ -65,6 +67,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let listening = api::bind(config.server_options())
         .await
         .map_err(refused_to_serve)?;
+    let web = api::bind_web(config.web_options())
+        .await
+        .map_err(|error| refused_listener("console", error))?;
     let exchange = tokio::select! {
         opened = Exchange::open(config.exchange_options(), progress()) => opened.map_err(|error| Failure::caused_by(&error))?,
         signal = signals.next() => {
@@ -74,7 +79,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     };
     let stop = CancellationToken::new();
     let running = start(listening, &exchange, &stop).await?;
-    announce(&running, args.json)?;
+    let web = web.serve(console::router(&exchange), stop.clone());
+    announce(&running, web.address(), args.json)?;
     tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let watchdog = tokio::spawn(watchdog::feed(exchange.clone(), stop.clone()));
 
@@ -84,6 +90,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     stop.cancel();
     let drained = drain(
         running,
+        web,
         &exchange,
         Duration::from_secs(config.grpc.drain_seconds),
     );
@@ -130,7 +137,7 @@ async fn start(
 
 /// Lets the calls in flight end, then closes the exchange, each within a bound: a drain that
 /// hangs must not keep the process.
-async fn drain(running: Running, exchange: &Exchange, grace: Duration) {
+async fn drain(running: Running, web: WebRunning, exchange: &Exchange, grace: Duration) {
     const CLOSE: Duration = Duration::from_secs(30);
     if tokio::time::timeout(grace + Duration::from_secs(5), running.stopped())
         .await
@@ -138,24 +145,29 @@ async fn drain(running: Running, exchange: &Exchange, grace: Duration) {
     {
         tracing::warn!("some calls did not end in time and are cut");
     }
+    // Health has told of the stop meanwhile.
+    if tokio::time::timeout(grace, web.stopped()).await.is_err() {
+        tracing::warn!("some requests did not end in time and are cut");
+    }
     if tokio::time::timeout(CLOSE, exchange.close()).await.is_err() {
         tracing::warn!("the ledger could not be closed in time; the next start reads its journal");
     }
 }
 
-fn announce(running: &Running, json: bool) -> Result<(), Failure> {
+fn announce(running: &Running, console: SocketAddr, json: bool) -> Result<(), Failure> {
     let bound = running.bound();
     let admin = std::path::absolute(&bound.admin).unwrap_or_else(|_| bound.admin.clone());
-    tracing::info!(grpc = %bound.grpc, admin = %admin.display(), "ready");
+    tracing::info!(grpc = %bound.grpc, %console, admin = %admin.display(), "ready");
     if json {
         output::json(&Ready {
             ready: true,
             grpc: bound.grpc.to_string(),
+            console: console.to_string(),
             admin: admin.display().to_string(),
         })?;
     } else {
         output::line(format!(
-            "Trục đã sẵn sàng (the axis is ready): gRPC {}, {}",
+            "Trục đã sẵn sàng (the axis is ready): gRPC {}, HTTP {console}, {}",
             bound.grpc,
             admin.display()
         ))?;
@@ -163,13 +175,17 @@ fn announce(running: &Running, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is wrong with the configuration is wrong use; the rest is this machine's.
 fn refused_to_serve(error: ServeError) -> Failure {
+    refused_listener("grpc", error)
+}
+
+/// What is wrong with the configuration is wrong use; the rest is this machine's.
+fn refused_listener(section: &str, error: ServeError) -> Failure {
     match error {
-        ServeError::PlainListener(_) => Failure::usage(format!("grpc.listen: {error}")),
-        ServeError::Tls(_) => Failure::usage(format!("grpc.tls: {error}")),
+        ServeError::PlainListener(_) => Failure::usage(format!("{section}.listen: {error}")),
+        ServeError::Tls(_) => Failure::usage(format!("{section}.tls: {error}")),
         ServeError::Bind { .. } => Failure::refused(format!(
-            "grpc.listen: {error}. Another program may use the port; port 0 picks a free one"
+            "{section}.listen: {error}. Another program may use the port; port 0 picks a free one"
         )),
         error => Failure::caused_by(&error),
     }

@@ -23,6 +23,7 @@ fn full() -> Config {
         key: path(),
         client_ca: path(),
     };
+    full.console.tls = full.grpc.tls.clone();
     full.journal.anchors = path();
     full
 }
@@ -122,6 +123,10 @@ fn an_impossible_value_is_refused_with_key_value_and_range() {
             ["listen", "7401", "127.0.0.1:7401"],
         ),
         (
+            "[console]\nlisten = \"0.0.0.0:7402\"\n",
+            ["console.listen", "loopback", "console.tls.cert"],
+        ),
+        (
             "[grpc]\nlisten = \"0.0.0.0:7401\"\n",
             ["grpc.listen", "0.0.0.0:7401", "axis pki init"],
         ),
@@ -207,7 +212,12 @@ fn variables_override_and_are_named_when_wrong() {
     assert_eq!(set("AXIS_BUS", "embedded").unwrap().bus.url, "embedded");
     assert!(
         set("AXIS_VXP_LISTEN", "127.0.0.1:0").is_ok()
-            && set("AXIS_CONSOLE_LISTEN", "[::1]:0").is_ok()
+            && set("AXIS_CONSOLE_LISTEN", "[::1]:0")
+                .unwrap()
+                .console
+                .listen
+                .port()
+                == 0
     );
     assert!(
         set("AXIS_VXP_LISTEN", "here")

@@ -298,7 +298,7 @@ impl Inner {
             at: None,
         };
         self.record(&mut alert).await;
-        tracing::warn!(
+        tracing::info!(
             kind = alert.kind,
             subject = alert.subject,
             detail = alert.detail.en,

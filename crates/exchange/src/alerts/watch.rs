@@ -19,6 +19,9 @@ const SELDOM: Duration = Duration::from_secs(30);
 const AXIS: &str = "axis";
 /// The subject of agencies that no system serves.
 const NO_SYSTEM: &str = "-";
+/// The looks among which slow syncs are counted, and how many are too many.
+const SYNCS: u16 = 0xfff;
+const SLOW: u32 = 3;
 /// The lanes' words, in serving order.
 const LANES: [&str; 4] = ["flash", "urgent", "status", "routine"];
 
@@ -27,7 +30,6 @@ const LANES: [&str; 4] = ["flash", "urgent", "status", "routine"];
 pub(super) const fn quiet(kind: Kind) -> Option<Duration> {
     match kind {
         Kind::BusJunk | Kind::ClockOff => Some(Duration::from_secs(3_600)),
-        Kind::SyncSlow => Some(Duration::from_secs(120)),
         _ => None,
     }
 }
@@ -78,6 +80,8 @@ pub(super) struct Watch {
     started: Ms,
     clock: (Instant, Ms),
     seldom: Option<Instant>,
+    /// The last looks that saw a sync, the newest in the lowest bit: whether it was slow.
+    syncs: u16,
 }
 
 impl Watch {
@@ -87,6 +91,7 @@ impl Watch {
             started: inner.started_at,
             clock: (Instant::now(), inner.now()),
             seldom: None,
+            syncs: 0,
         }
     }
 
@@ -111,7 +116,7 @@ impl Watch {
     }
 
     /// What the node says of itself.
-    fn node(&self, inner: &Inner, found: &mut Found) {
+    fn node(&mut self, inner: &Inner, found: &mut Found) {
         let read_only = inner.ledger.is_read_only();
         found.axis(
             Kind::ReadOnly,
@@ -137,14 +142,22 @@ impl Watch {
                 .then(|| Words::new(format!("{lag} dòng đang chờ."), format!("{lag} rows wait."))),
         );
         let sync = inner.ledger.take_slowest_sync();
-        if sync > self.limits.sync {
-            let ms = sync.as_millis();
-            let detail = Words::new(
-                format!("Một lần ghi mất {ms} ms."),
-                format!("One sync took {ms} ms."),
-            );
-            found.raise(Kind::SyncSlow, AXIS, detail);
+        if sync > Duration::ZERO {
+            self.syncs = self.syncs << 1 | u16::from(sync > self.limits.sync);
         }
+        // One slow sync is a hiccup. Several among the last looks are slow; none is over.
+        let slow = (self.syncs & SYNCS).count_ones();
+        let stands = inner.alerts.stands(Kind::SyncSlow, AXIS);
+        let ms = sync.as_millis();
+        found.axis(
+            Kind::SyncSlow,
+            (slow >= SLOW || stands && slow > 0).then(|| {
+                Words::new(
+                    format!("Lần ghi chậm nhất vừa qua mất {ms} ms."),
+                    format!("The slowest sync of late took {ms} ms."),
+                )
+            }),
+        );
     }
 
     /// The wall clock against the time that passed.
