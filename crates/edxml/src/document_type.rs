@@ -57,6 +57,31 @@ const ADMINISTRATIVE: [&str; 32] = [
 ];
 
 impl DocumentType {
+    /// Văn bản quy phạm pháp luật at this position of its list, from 1; `None` if there is none.
+    pub fn normative(position: u32) -> Option<DocumentType> {
+        DocumentType::at(1, position)
+    }
+
+    /// Văn bản hành chính at this position of its list, from 1; `None` if there is none.
+    ///
+    /// ```
+    /// use edxml::DocumentType;
+    /// assert_eq!(DocumentType::administrative(18).unwrap().name.as_deref(), Some("Công văn"));
+    /// ```
+    pub fn administrative(position: u32) -> Option<DocumentType> {
+        DocumentType::at(2, position)
+    }
+
+    fn at(class: u32, position: u32) -> Option<DocumentType> {
+        let mut kind = DocumentType {
+            class: Some(class),
+            detail: Some(position),
+            name: None,
+        };
+        kind.name = Some(kind.listed()?.to_owned());
+        Some(kind)
+    }
+
     /// The name at this position in the list of the class; `None` if there is none. People read
     /// [`name`](DocumentType::name), which often says something else and is then right.
     ///

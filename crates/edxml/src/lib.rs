@@ -15,19 +15,19 @@
 //! * **Unchanged.** Nothing is rewritten; [`Spans`] say where the parts stand in the bytes as sent.
 //!
 //! ```
-//! use edxml::{Limits, Organ, Package, Date, write};
+//! use edxml::{Date, Limits, Organ, Package, Timestamp, build};
 //!
-//! let mut draft = write::DocumentDraft::new(
+//! let mut letter = build::Document::new(
 //!     Organ::new("000.00.12.H47", Some("Sở Nội vụ")),
-//!     vec![Organ::new("28.22.H17", None)],
+//!     Organ::new("28.22.H17", None),
 //!     "12",
 //!     "SNV-VP",
 //!     Date::new(2026, 3, 2).unwrap(),
 //! );
-//! draft.attach("van-ban.pdf", "application/pdf", b"%PDF-1.7 ...".to_vec());
-//! let bytes = write::document(&draft);
+//! letter.attach("van-ban.pdf", b"%PDF-1.7 ...".to_vec())?;
+//! let built = letter.finish(&Timestamp::new(2026, 3, 2, 8, 30, 0).unwrap())?;
 //!
-//! let reading = edxml::read(&bytes, &Limits::default());
+//! let reading = edxml::read(&built.bytes, &Limits::default());
 //! assert!(reading.refusal().is_none());
 //! let Some(Package::Document(document)) = &reading.package else { panic!() };
 //! assert_eq!(document.code.to_string(), "12/SNV-VP");
@@ -35,9 +35,11 @@
 //! // Accepted, with a word on the odd agency code.
 //! let odd = reading.findings.iter().find(|f| f.code == edxml::FindingCode::IrregularAgencyCode);
 //! assert_eq!(odd.unwrap().path, "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To/OrganId");
+//! # Ok::<(), build::Error>(())
 //! ```
 
 mod base64;
+pub mod build;
 mod catalog;
 mod check;
 mod code;

@@ -208,16 +208,22 @@ pub fn status(draft: &StatusDraft) -> Result<Vec<u8>, Error> {
     if let Some((field, _)) = needed.into_iter().find(|(_, there)| !there) {
         return Err(Error::Missing { field });
     }
+    status_or_illegal(draft)
+        .map_err(|(field, character)| Error::IllegalCharacter { field, character })
+}
+
+/// A status, or the element whose text XML cannot hold.
+pub(crate) fn status_or_illegal(draft: &StatusDraft) -> Result<Vec<u8>, (&'static str, char)> {
     let w = status_of(
         &draft.from,
-        response,
+        &draft.response_for,
         draft.staff.as_ref(),
         draft.code,
         draft.description.as_deref(),
         Some(&draft.timestamp),
     );
     match w.illegal {
-        Some((field, character)) => Err(Error::IllegalCharacter { field, character }),
+        Some(illegal) => Err(illegal),
         None => Ok(w.out),
     }
 }
@@ -265,6 +271,19 @@ fn status_of(
 /// Characters that XML cannot hold (control characters but tab and line ends) become U+FFFD.
 /// Nothing else is checked: [`read`](crate::read()) the result to know whether it is accepted.
 pub fn document(draft: &DocumentDraft) -> Vec<u8> {
+    document_of(draft).out
+}
+
+/// A document, or the element whose text XML cannot hold.
+pub(crate) fn document_or_illegal(draft: &DocumentDraft) -> Result<Vec<u8>, (&'static str, char)> {
+    let w = document_of(draft);
+    match w.illegal {
+        Some(illegal) => Err(illegal),
+        None => Ok(w.out),
+    }
+}
+
+fn document_of(draft: &DocumentDraft) -> Writer {
     let size: usize = draft
         .attachments
         .iter()
@@ -287,7 +306,7 @@ pub fn document(draft: &DocumentDraft) -> Vec<u8> {
     w.close("edXMLEnvelope");
     w.attachments(&draft.attachments);
     w.out.extend_from_slice(b"</edXML>\r\n");
-    w.out
+    w
 }
 
 /// One `TraceHeader` on its own: names with this prefix (its colon included), lines that end so,

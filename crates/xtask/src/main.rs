@@ -3,6 +3,7 @@
 //! * `test`: everything that must hold before a change is taken, part by part (see [`parts`]).
 //! * `lint`: what can be said without running anything: format, clippy, docs, licences, advisories.
 //! * `sabotage`: breaks one promise at a time in a copy of the tree and names the test that notices.
+//! * `fuzz`: the package format's fuzz bodies under libFuzzer, where a nightly toolchain is.
 //! * `bench`: drives a real daemon and prints rates, latencies, CPU per package and memory.
 //!
 //! Promises: a chore never skips because something is missing (it installs it or says the line to
@@ -16,6 +17,7 @@
 
 mod bench;
 mod fences;
+mod fuzz;
 mod lint;
 mod need;
 mod parts;
@@ -39,6 +41,8 @@ enum Chore {
     Lint(parts::Args),
     /// Break one promise at a time and name the test that notices.
     Sabotage(sabotage::Args),
+    /// Fuzz the package format under libFuzzer; needs a nightly toolchain.
+    Fuzz(fuzz::Args),
     /// Drive a real daemon and measure it.
     Bench(bench::Args),
 }
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => parts::run(&args),
         Chore::Lint(args) => lint::run(&args),
         Chore::Sabotage(args) => sabotage::run(&args),
+        Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Bench(args) => bench::run(&args),
     });
     match done {

@@ -58,6 +58,20 @@ pub(crate) const GIT: Tool = Tool {
     source: Source::Apt(&["git"]),
 };
 
+/// Runs the fuzz bodies under libFuzzer.
+pub(crate) const CARGO_FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    probe: &["cargo", "fuzz", "--version"],
+    source: Source::Cargo("cargo-fuzz"),
+};
+
+/// The validator of XML schemas that is none of ours.
+pub(crate) const XMLLINT: Tool = Tool {
+    name: "xmllint",
+    probe: &["xmllint", "--version"],
+    source: Source::Apt(&["libxml2-utils"]),
+};
+
 /// Watches the daemon's system calls: the receipt leaves after the sync.
 pub(crate) const STRACE: Tool = Tool {
     name: "strace",

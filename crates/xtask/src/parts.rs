@@ -43,8 +43,9 @@ const PARTS: &[Part] = &[
     CLIPPY,
     RUSTDOC,
     Part { name: "build", what: "everything compiles, tests included", needs: &[], run: build },
-    Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE], run: tests },
-    Part { name: "fuzz", what: "packages, codes, dates, base64 and ZIPs, mutated for half a minute, break no promise", needs: &[], run: fuzz },
+    Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE, &need::XMLLINT], run: tests },
+    Part { name: "schema", what: "packages and schemas agree, by the word of a validator that is not ours", needs: &[&need::XMLLINT], run: schema },
+    Part { name: "fuzz", what: "packages old and new, codes, dates, base64 and ZIPs, mutated for a minute, break no promise", needs: &[], run: fuzz },
     Part { name: "examples-python", what: "the page of the Python client works as typed", needs: &[&need::PYTHON], run: || example("python") },
     Part { name: "examples-node", what: "the page of the Node.js client works as typed", needs: &[&need::NODE, &need::NPM], run: || example("node") },
     Part { name: "doctests", what: "every example in the documentation runs", needs: &[], run: doctests },
@@ -138,10 +139,17 @@ fn nextest(choice: &[&str], elsewhere: u64) -> Outcome {
         })
 }
 
+/// Samples and built packages against docs/schema; a part of its own so that it can be asked for.
+fn schema() -> Outcome {
+    Step::cargo(&["test", "--locked", "-p", "edxml", "--test", "schema"])
+        .counted(Runner::Libtest)
+        .run()
+}
+
 /// The corpus of the package format, mutated for longer than among the other tests.
 fn fuzz() -> Outcome {
     Step::cargo(&["test", "--locked", "-p", "edxml", "--test", "fuzz"])
-        .env("EDXML_FUZZ_SECONDS", "30")
+        .env("EDXML_FUZZ_SECONDS", "60")
         .counted(Runner::Libtest)
         .run()
 }

@@ -5,8 +5,8 @@ use std::io::{BufReader, Cursor, Read};
 
 use edxml::identifier::AgencyCode;
 use edxml::{
-    Date, DocumentId, Limits, OpenLimits, Package, Timestamp, TraceHeader, read, read_from,
-    read_header, safe_file_name, with_trace,
+    Date, DocumentId, Limits, OpenLimits, Package, Timestamp, TraceHeader, convert, read,
+    read_from, read_header, safe_file_name, with_trace,
 };
 
 /// A name and what is done.
@@ -19,6 +19,7 @@ pub(crate) const BODIES: &[Body] = &[
     ("date", date),
     ("base64", base64),
     ("zip", zip),
+    ("older", older),
 ];
 
 /// A whole package: what is accepted can be used, what is refused says why, by windows of any size
@@ -93,6 +94,17 @@ pub(crate) fn zip(bytes: &[u8]) {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(bytes);
     package(&around(text.as_bytes()));
+}
+
+/// A package of the older form: what is converted is a package, and converting never invents a
+/// sender or a receiver.
+pub(crate) fn older(bytes: &[u8]) {
+    if let Ok(converted) = convert(bytes, &Limits::default()) {
+        assert!(!converted.changes.is_empty());
+        let reading = read(&converted.bytes, &Limits::default());
+        assert!(reading.package.is_some(), "{:?}", reading.findings);
+        assert!(convert(&converted.bytes, &Limits::default()).is_err());
+    }
 }
 
 /// A package with this content.

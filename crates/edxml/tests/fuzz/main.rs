@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use bodies::{BODIES, Body};
 
+/// A body of the older form.
+const MULTIPART: &str = "--b1\r\nContent-Type: text/xml\r\n\r\n<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/' xmlns:e='http://www.e-doc.vn/Schema/' xmlns:x='http://www.w3.org/1999/xlink'><s:Header><e:MessageHeader><e:From><e:OrganId>H47.1</e:OrganId></e:From><e:To><e:OrganId>H47.2</e:OrganId></e:To><e:Code><e:CodeNumber>1</e:CodeNumber></e:Code></e:MessageHeader></s:Header><s:Body><e:Manifest><e:Reference x:href='cid:a'/></e:Manifest></s:Body></s:Envelope>\r\n--b1\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-ID: <a>\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--b1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=C3=\r\n--b1--";
+
 /// What every body begins from: the samples, and pieces of what it reads.
 fn corpus() -> Vec<Vec<u8>> {
     let mut corpus: Vec<Vec<u8>> = [
@@ -29,6 +32,7 @@ fn corpus() -> Vec<Vec<u8>> {
         "UEsDBBQAAAAIAAAAPE08Ycwz",
         "PK\x03\x04\x14\0\0\0\x08\0PK\x01\x02PK\x05\x06\0\0\0\0\x01\0\x01\0",
         "--b1\r\nContent-Type: text/xml\r\n\r\n<?xml version='1.0'?>",
+        MULTIPART,
         "",
     ]
     .iter()
@@ -40,7 +44,7 @@ fn corpus() -> Vec<Vec<u8>> {
             corpus.push(std::fs::read(file.unwrap().path()).unwrap());
         }
     }
-    assert!(corpus.len() >= 37);
+    assert!(corpus.len() >= 38);
     corpus
 }
 
