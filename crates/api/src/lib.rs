@@ -51,6 +51,7 @@ mod caller;
 mod certificate;
 pub mod client;
 mod convert;
+pub mod letters;
 pub mod metadata;
 mod refused;
 mod server;

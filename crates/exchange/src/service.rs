@@ -16,7 +16,7 @@ use ledger::{Command, CommitError, Committed, Conflict, Fact, Ledger, QueryError
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::alerts::{self, Alerts};
+use crate::alerts::{self, Alerts, Kind, Words};
 use crate::keys::{KeyFileError, Sealer};
 use crate::lease::Leases;
 use crate::limit::Usages;
@@ -332,6 +332,18 @@ impl Exchange {
         }
         let system = system.facts.system.parse().map_err(|_| refused())?;
         Ok(Peer { system, credential })
+    }
+
+    /// A message from the bus meant nothing or was not allowed, and is among the dead letters:
+    /// operators are told. `subject` is the system or the queue that it came from.
+    pub fn junk_came(&self, subject: &str, reason: &Refusal) {
+        let row = reason.name.row();
+        let told = reason.details.first();
+        let detail = Words::new(
+            told.map_or(row.vi, |detail| detail.message.as_str()),
+            told.map_or(row.en, |detail| detail.message_en.as_str()),
+        );
+        self.inner.alerts.raise(Kind::BusJunk, subject, detail);
     }
 
     /// Whether the exchange takes packages: not closing, not read-only.

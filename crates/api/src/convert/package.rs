@@ -146,42 +146,13 @@ pub(crate) fn settle(request: v1::SettleRequest, via: &'static str) -> Result<Se
         delivery: delivery_id(&request.delivery_id)?,
         round: request.round,
         outcome,
-        sha256: claimed_hash(&request.sha256)?,
+        sha256: match request.sha256.as_str() {
+            "" => None,
+            text => Some(super::from_hex("sha256", text)?),
+        },
         reason: request.reason,
         via,
     })
-}
-
-/// The hash that a receiver claims, if it does.
-fn claimed_hash(text: &str) -> Result<Option<[u8; 32]>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let digits = text.as_bytes();
-    let value = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .and_then(|v| u8::try_from(v).ok())
-    };
-    let mut hash = [0; 32];
-    let whole = digits.len() == 64
-        && digits.chunks(2).zip(&mut hash).all(|(pair, byte)| {
-            match (value(pair[0]), value(pair[1])) {
-                (Some(high), Some(low)) => {
-                    *byte = high << 4 | low;
-                    true
-                }
-                _ => false,
-            }
-        });
-    if whole {
-        return Ok(Some(hash));
-    }
-    Err(Refusal::new(Name::BadArgument).at(
-        "sha256",
-        "Phải là 64 chữ số thập lục phân.",
-        "Must be 64 hex digits.",
-    ))
 }
 
 pub(crate) fn settled(settled: &Settled) -> v1::SettleResponse {
