@@ -5,11 +5,16 @@
 //! `api::bind_web`.
 
 mod health;
+pub mod metrics;
 
 use axum::Router;
 use exchange::Exchange;
 
+pub use crate::metrics::{Build, Metrics, MetricsError};
+
 /// Everything that the HTTP listener of an axis answers.
-pub fn router(exchange: &Exchange) -> Router {
-    Router::new().merge(health::routes(exchange))
+pub fn router(exchange: &Exchange, metrics: &Metrics) -> Router {
+    Router::new()
+        .merge(health::routes(exchange))
+        .merge(metrics::routes(exchange, metrics))
 }

@@ -193,6 +193,7 @@ impl Exchange {
                 inner.offer_again(&[place]);
             }
             inner.relay.given_back(peer.system(), &delivery);
+            settled("released");
             return Ok(Settled {
                 delivery,
                 state,
@@ -238,6 +239,11 @@ impl Exchange {
             inner.leases.settled(&delivery);
             inner.relay.settled(peer.system(), &delivery);
         }
+        settled(match (change, changed) {
+            (_, false) => "unchanged",
+            (Change::Acknowledged, true) => "acknowledged",
+            _ => "failed",
+        });
         Ok(Settled {
             delivery,
             state,
@@ -439,6 +445,7 @@ impl Inner {
                 leased: None,
                 stored: None,
             };
+            served(via, package.facts.size);
             return Ok((row, package, content));
         }
         let opened = self
@@ -464,6 +471,7 @@ impl Inner {
             Source::Stream(_) => content.stored = Some((Arc::downgrade(self), package_id)),
             Source::Whole(_) | Source::Ended => self.alerts.read(package_id, true),
         }
+        served(via, package.facts.size);
         Ok((row, package, content))
     }
 
@@ -612,6 +620,16 @@ impl Inner {
             made::arrived(&registry, &stored.facts, receiver, id, now).map(Box::new)
         }))
     }
+}
+
+/// Content was opened for a receiver.
+fn served(via: &'static str, size: u64) {
+    metrics::counter!("axis_served_total", "via" => via).increment(1);
+    metrics::counter!("axis_served_bytes_total").increment(size);
+}
+
+fn settled(outcome: &'static str) {
+    metrics::counter!("axis_settles_total", "outcome" => outcome).increment(1);
 }
 
 /// Whether a refusal lies in the delivery itself, so that it would hold up the others if it came

@@ -66,6 +66,11 @@ impl Leases {
         Some(*offers - 1)
     }
 
+    /// How many are held.
+    pub(crate) fn len(&self) -> usize {
+        self.held().leases.len()
+    }
+
     /// Whether somebody has it.
     pub(crate) fn is_held(&self, delivery: &DeliveryId) -> bool {
         self.held().leases.contains_key(delivery)

@@ -35,6 +35,7 @@ mod agencies;
 mod agency_list;
 mod alerts;
 mod delivery;
+mod gauges;
 mod history;
 mod keys;
 mod lease;
@@ -55,6 +56,7 @@ pub use alerts::{
     SystemBacklog, Told, Words,
 };
 pub use delivery::{Content, Offer};
+pub use gauges::{BusState, Gauges};
 pub use keys::KeyFileError;
 pub use push::Upload;
 pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};

@@ -56,6 +56,7 @@ impl Exchange {
         let size = package.len() as u64;
         if size > self.inner.usages.limits().max_package {
             let refusal = too_large(self.inner.usages.limits().max_package);
+            counted(refusal.name.as_str(), 0);
             self.inner.note_refusal(peer, &refusal, "", None, size);
             return Err(refusal);
         }
@@ -107,6 +108,7 @@ impl Upload {
         let limit = self.inner.usages.limits().max_package;
         if self.size > limit {
             let refusal = too_large(limit);
+            counted(refusal.name.as_str(), 0);
             self.inner
                 .note_refusal(&self.peer, &refusal, "", None, self.size);
             return Err(refusal);
@@ -182,6 +184,12 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// A push was answered so; `size` of one that was taken.
+fn counted(outcome: &'static str, size: u64) {
+    metrics::counter!("axis_pushes_total", "outcome" => outcome).increment(1);
+    metrics::counter!("axis_pushed_bytes_total").increment(size);
+}
+
 fn too_large(limit: u64) -> Refusal {
     Refusal::new(Name::TooLarge).at(
         "",
@@ -224,13 +232,14 @@ impl Candidate {
 
 impl Inner {
     fn begin(&self, peer: &Peer) -> Result<crate::limit::Share, Refusal> {
-        if self.closing.is_cancelled() {
-            return Err(Refusal::new(Name::NotServing).retry_after(5_000));
-        }
-        if self.ledger.is_read_only() {
-            return Err(Refusal::new(Name::ReadOnly).retry_after(60_000));
-        }
-        self.usages.push(peer.system())
+        let begun = if self.closing.is_cancelled() {
+            Err(Refusal::new(Name::NotServing).retry_after(5_000))
+        } else if self.ledger.is_read_only() {
+            Err(Refusal::new(Name::ReadOnly).retry_after(60_000))
+        } else {
+            self.usages.push(peer.system())
+        };
+        begun.inspect_err(|refusal| counted(refusal.name.as_str(), 0))
     }
 
     async fn accept(
@@ -258,6 +267,11 @@ impl Inner {
             .map(|p| p.from().id.as_str().to_owned());
         let sha256 = candidate.sha256;
         let accepted = self.accept_candidate(peer, candidate, body, options).await;
+        match &accepted {
+            Ok(receipt) if receipt.duplicate => counted("duplicate", size),
+            Ok(_) => counted("accepted", size),
+            Err(refusal) => counted(refusal.name.as_str(), 0),
+        }
         if let Err(refusal) = &accepted {
             self.note_refusal(peer, refusal, &from.unwrap_or_default(), Some(sha256), size);
         }
@@ -341,6 +355,10 @@ impl Inner {
         let Committed::Accepted(accepted) = committed else {
             return Err(Refusal::new(Name::Internal));
         };
+        if let (Some(status), None, Some(_)) = (&told.status, &told.document, &accepted.anchor) {
+            let code = format!("{:02}", status.code.min(99));
+            metrics::counter!("axis_statuses_total", "code" => code).increment(1);
+        }
         self.receipt(accepted, told, &written, omitted).await
     }
 

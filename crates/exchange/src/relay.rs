@@ -112,6 +112,15 @@ impl Relay {
         self.rerouted.notify_one();
     }
 
+    /// Streams attached, by system.
+    pub(crate) fn all_streams(&self) -> Vec<(SystemId, u32)> {
+        let outlets = self.outlets();
+        let streams = outlets
+            .iter()
+            .map(|(id, outlet)| (id.clone(), outlet.streams()));
+        streams.collect()
+    }
+
     /// Streams attached for a system.
     pub(crate) fn streams(&self, system: &SystemId) -> u32 {
         self.outlets()

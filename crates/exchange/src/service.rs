@@ -325,7 +325,10 @@ impl Exchange {
                 .filter(|system| system.facts.attachment() == Attachment::Amqp)
                 .map(|system| (system, Credential::Broker)),
         };
-        let refused = || Refusal::new(Name::Unauthenticated);
+        let refused = || {
+            metrics::counter!("axis_unauthenticated_total").increment(1);
+            Refusal::new(Name::Unauthenticated)
+        };
         let (system, credential): (&System, Credential) = found.ok_or_else(refused)?;
         if system.facts.suspended {
             return Err(refused());

@@ -64,6 +64,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let mut signals = Signals::take()?;
     tracing::info!(version = VERSION, data = %config.data.dir.display(), "starting");
 
+    let build = console::Build {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: env!("AXIS_COMMIT").to_owned(),
+    };
+    let metrics = console::Metrics::install(build, &config.data.dir)
+        .map_err(|error| Failure::caused_by(&error))?;
     let listening = api::bind(config.server_options())
         .await
         .map_err(refused_to_serve)?;
@@ -79,7 +85,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     };
     let stop = CancellationToken::new();
     let running = start(listening, &exchange, &stop).await?;
-    let web = web.serve(console::router(&exchange), stop.clone());
+    let web = web.serve(console::router(&exchange, &metrics), stop.clone());
+    let upkeep = tokio::spawn(metrics.upkeep(stop.clone()));
     announce(&running, web.address(), args.json)?;
     tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let watchdog = tokio::spawn(watchdog::feed(exchange.clone(), stop.clone()));
@@ -101,8 +108,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             std::process::exit(1);
         }
     }
-    // It ends with the token; a panic in it would have ended the process.
-    let _ = watchdog.await;
+    // They end with the token; a panic in one would have ended the process.
+    let _ = tokio::join!(watchdog, upkeep);
     Ok(())
 }
 

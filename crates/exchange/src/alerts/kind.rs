@@ -156,6 +156,14 @@ kinds! {
         act: "`axis dead list`; khi hệ thống nhận đã sửa: `axis dead retry`, hoặc `axis dead drop --why …`.",
              "`axis dead list`; once the receiver is mended `axis dead retry`, or `axis dead drop --why …`.";
     }
+    /// A queue or exchange that the broker does not give.
+    BusFault = "bus-fault", Warning, "queue" {
+        title: "Hàng đợi không dùng được", "A queue of the broker cannot be used";
+        means: "Broker không cho dùng một hàng đợi hoặc exchange: đã bị xóa, thiếu quyền, hoặc được tạo khác cấu hình.",
+               "The broker does not give a queue or exchange: it is missing, not permitted, or made otherwise.";
+        act: "Kiểm tra quyền của tài khoản trục và định nghĩa hàng đợi (`axis bus definitions`, `rabbitmqctl list_permissions`).",
+             "Check the axis's permissions and the queues' definitions (`axis bus definitions`, `rabbitmqctl list_permissions`).";
+    }
     /// Messages from the bus that mean nothing.
     BusJunk = "bus-junk", Warning, "system or queue" {
         title: "Thông điệp rác trên hàng đợi", "Junk on the bus";

@@ -243,9 +243,15 @@ pub(crate) async fn run(inner: Arc<Inner>) {
     let mut watch = watch::Watch::new(&inner);
     let mut look = tokio::time::interval(inner.options.alerts.every);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut link = inner.relay.bus().link();
     loop {
         tokio::select! {
             () = inner.closing.cancelled() => break,
+            () = watch::moved(&mut link) => {
+                for wish in watch::bus(&inner, link.as_mut()) {
+                    inner.fulfil(wish).await;
+                }
+            }
             wish = waiting.recv() => match wish {
                 Some(wish) => inner.fulfil(wish).await,
                 None => break,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bus::amqp::{Cause, Link, LinkState};
 use ledger::id::{AgencyId, SystemId};
 use ledger::registry::Registry;
 use ledger::tally::Tally;
@@ -17,6 +18,8 @@ use crate::service::Inner;
 const SELDOM: Duration = Duration::from_secs(30);
 /// The subject of what is about no system.
 const AXIS: &str = "axis";
+/// The subject of what is about the broker.
+const BUS: &str = "bus";
 /// The subject of agencies that no system serves.
 const NO_SYSTEM: &str = "-";
 /// The looks among which slow syncs are counted, and how many are too many.
@@ -289,6 +292,53 @@ impl Watch {
         found.all(Kind::QueueUnattended, unattended);
         found.all(Kind::DeadLetters, dead);
     }
+}
+
+/// Resolves when the way to the broker has changed; never with queues in memory.
+pub(super) async fn moved(link: &mut Option<tokio::sync::watch::Receiver<Link>>) {
+    let is_news = match link {
+        Some(link) => link.changed().await.is_ok(),
+        None => false,
+    };
+    if !is_news {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What the way to the broker says now.
+pub(super) fn bus(
+    inner: &Inner,
+    link: Option<&mut tokio::sync::watch::Receiver<Link>>,
+) -> Vec<Wish> {
+    let Some(link) = link.map(|link| link.borrow_and_update().clone()) else {
+        return Vec::new();
+    };
+    let mut found = Found::default();
+    let (away, blocked) = match &link.state {
+        // It is closed with the axis, or has not been tried yet: neither is news.
+        LinkState::Away {
+            cause: Cause::Starting | Cause::Closed,
+        } => return Vec::new(),
+        LinkState::Away { cause } => (Some(cause.to_string()), None),
+        LinkState::Blocked { reason } => (None, Some(reason.clone())),
+        _ => (None, None),
+    };
+    let said = |reason: String| {
+        let vi = format!("Broker báo: {reason}");
+        (BUS.to_owned(), Words::new(vi, reason))
+    };
+    let connected = away.is_none();
+    found.all(Kind::BusAway, away.map(said));
+    // What an absent broker would say of these is not known.
+    if connected {
+        found.all(Kind::BusBlocked, blocked.map(said));
+        let faults = link.faults.iter();
+        found.all(
+            Kind::BusFault,
+            faults.map(|(name, reason)| (name.clone(), Words::new(reason, reason))),
+        );
+    }
+    found.wishes(inner)
 }
 
 fn left_alone(system: &str, oldest: Ms) -> Words<String> {
