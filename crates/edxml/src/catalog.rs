@@ -142,6 +142,9 @@ catalog! {
         vi: "StatusCode \"{}\" không phải hai chữ số. Hãy ghi 01 đến 06, 13, 15 hoặc 16."
 
     // Can be routed, but not accepted.
+    Contradiction "CONTRADICTION" axis "b.2"
+        en: "{} is said twice and not the same; one receiver would believe the one, another the other. Leave one."
+        vi: "{} được ghi hai lần và khác nhau; mỗi bên nhận có thể tin một giá trị khác nhau. Hãy giữ lại một."
     NoNumber "NO_NUMBER" axis "b.2"
         en: "The document has no number: Code/CodeNumber is absent or empty. Register the document and write its number."
         vi: "Văn bản không có số: Code/CodeNumber không có hoặc để trống. Hãy vào sổ và ghi số văn bản."

@@ -90,7 +90,16 @@ fn status<R: BufRead>(
     if whole && header.description.is_none() && code.is_some_and(|code| code.needs_reason()) {
         c.tell_missing(FindingCode::NoReason, message, "Description", "Description");
     }
-    // The last one counts, as everywhere; more than one is told by no reader.
+    for (_, place) in &header.to {
+        c.tell_at(FindingCode::MisplacedElement, place, "To");
+    }
+    for pair in header.response_for.windows(2) {
+        let [(before, _), (now, place)] = pair else {
+            continue;
+        };
+        c.tell_contradiction(place, &before.organ_id, &now.organ_id);
+    }
+    // The last one counts, as everywhere.
     let answered = header.response_for.pop();
     match &answered {
         Some((response, place)) => {
@@ -127,6 +136,9 @@ fn document<R: BufRead>(
     message: &Place,
     whole: bool,
 ) -> bool {
+    if let Some((_, place)) = &frame.header.status_code {
+        c.tell_at(FindingCode::MisplacedElement, place, "StatusCode");
+    }
     receivers(&mut frame.header, c, message, whole);
     if whole {
         required(&frame.header, c, message);

@@ -102,6 +102,9 @@ pub(crate) struct Cursor<'l, R> {
     failure: Option<io::Error>,
 }
 
+/// Most namespace declarations in force at one place: each name is looked up among them.
+const MOST_DECLARATIONS: usize = 256;
+
 /// Characters of names that need no second look.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
@@ -587,6 +590,13 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 }
             };
             match key.split_once(':') {
+                _ if key.starts_with("xmlns") && self.namespaces.len() >= MOST_DECLARATIONS => {
+                    let detail = Detail::words(
+                        format!("{MOST_DECLARATIONS} inherited"),
+                        format!("{MOST_DECLARATIONS} (kế thừa)"),
+                    );
+                    return Err(self.stop_here(FindingCode::TooManyAttributes, detail));
+                }
                 None if key == "xmlns" => self.namespaces.declare(depth, "", value.trim()),
                 Some(("xmlns", prefix)) => self.namespaces.declare(depth, prefix, value.trim()),
                 Some((_, local)) => {

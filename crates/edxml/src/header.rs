@@ -76,6 +76,10 @@ impl Header {
                 Name::From => {
                     let place = c.place();
                     let organ = organ(c, &mut self.unknown);
+                    // Who is let in by one `From` must not be taken for another.
+                    if let Some((before, _)) = &self.from {
+                        c.tell_contradiction(&place, &before.id, &organ.id);
+                    }
                     self.from = Some((organ, place));
                 }
                 Name::To => {
@@ -126,7 +130,13 @@ impl Header {
                 Name::ApplicationType => document.application_type = c.prose(100),
                 Name::StatusCode => {
                     let text = c.read_text().map(str::to_owned);
-                    self.status_code = Some((text, c.last_place()));
+                    let place = c.last_place();
+                    if let Some((Some(before), _)) = &self.status_code
+                        && text.as_ref().is_some_and(|text| text != before)
+                    {
+                        c.tell_at(FindingCode::Contradiction, &place, "StatusCode");
+                    }
+                    self.status_code = Some((text, place));
                 }
                 Name::StaffInfo => self.staff = Some(staff(c, &mut self.unknown)),
                 Name::Description => self.description = c.prose(4000),
@@ -227,7 +237,12 @@ impl Header {
         let mut response = ResponseFor::default();
         while let Some(name) = c.open() {
             match name {
-                Name::OrganId => response.organ_id = c.agency().unwrap_or_default(),
+                Name::OrganId => {
+                    let id = c.agency().unwrap_or_default();
+                    let place = c.last_place();
+                    c.tell_contradiction(&place, &response.organ_id, &id);
+                    response.organ_id = id;
+                }
                 Name::Code => response.code = c.trimmed(100),
                 Name::PromulgationDate => {
                     response.promulgation_date = c.date(FindingCode::BadDate);
@@ -430,7 +445,12 @@ fn element_start<R: BufRead>(c: &mut Cursor<'_, R>) -> u64 {
 }
 
 fn other<R: BufRead>(c: &mut Cursor<'_, R>, name: Name, kept: &mut Vec<Unknown>) {
-    if !matches!(name, Name::DepartmentId | Name::StaffId) {
+    // The SDK's own additions to bodies and clerks.
+    let known = matches!(
+        name,
+        Name::Agency | Name::Feedback | Name::DepartmentId | Name::StaffId
+    );
+    if !known {
         c.tell_misplaced();
     }
     keep(c, kept);
@@ -440,7 +460,12 @@ fn organ<R: BufRead>(c: &mut Cursor<'_, R>, kept: &mut Vec<Unknown>) -> Organ {
     let mut organ = Organ::default();
     while let Some(name) = c.open() {
         match name {
-            Name::OrganId => organ.id = c.agency().unwrap_or_default(),
+            Name::OrganId => {
+                let id = c.agency().unwrap_or_default();
+                let place = c.last_place();
+                c.tell_contradiction(&place, &organ.id, &id);
+                organ.id = id;
+            }
             Name::OrganizationInCharge => organ.in_charge = c.prose_within(200, 500),
             Name::OrganName => organ.name = c.prose(200),
             Name::OrganAdd => organ.address = c.prose_within(250, 500),

@@ -71,6 +71,11 @@ impl Namespaces {
         });
     }
 
+    /// How many declarations are in force.
+    pub(crate) fn len(&self) -> usize {
+        self.bindings.len()
+    }
+
     /// Drops the declarations of elements at this depth and deeper.
     pub(crate) fn leave(&mut self, depth: usize) {
         while let Some(last) = self.bindings.last().filter(|b| b.depth >= depth) {

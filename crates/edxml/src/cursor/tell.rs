@@ -5,6 +5,7 @@ use std::io::BufRead;
 use super::{Cursor, Frame, Place, Token};
 use crate::detail::Detail;
 use crate::finding::{Finding, FindingCode, Position};
+use crate::identifier::AgencyCode;
 use crate::name::Name;
 use crate::namespace::Space;
 use crate::text::name_of;
@@ -80,6 +81,20 @@ impl<R: BufRead> Cursor<'_, R> {
             let finding = Finding::new(code, path, place.at, detail);
             self.findings.list.push(finding);
         }
+    }
+
+    /// A finding that one agency is named here where another was named before.
+    pub(crate) fn tell_contradiction(
+        &mut self,
+        place: &Place,
+        before: &AgencyCode,
+        now: &AgencyCode,
+    ) {
+        if before.is_blank() || now.is_blank() || before.canonical() == now.canonical() {
+            return;
+        }
+        let detail = format!("OrganId ({before}, {now})");
+        self.tell_at(FindingCode::Contradiction, place, Detail::value(detail));
     }
 
     /// A known element where it does not belong, on top; or an unknown one.
@@ -193,7 +208,15 @@ impl<R: BufRead> Cursor<'_, R> {
         if !path.is_empty() {
             path.push('/');
         }
-        path.push_str(self.label(frame));
+        let label = self.label(frame);
+        // A path of a hundred names of hundreds of bytes is no help to anybody.
+        match label.char_indices().nth(64) {
+            Some((end, _)) => {
+                path.push_str(&label[..end]);
+                path.push('…');
+            }
+            None => path.push_str(label),
+        }
         if frame.index > 1 {
             // Writing to a String cannot fail.
             let _ = write!(path, "[{}]", frame.index);
