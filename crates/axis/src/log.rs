@@ -25,7 +25,11 @@ impl FormatTime for VietnamTime {
 /// # Errors
 /// If the filter cannot be read.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(filter).map_err(Failure::usage)?;
+    let mut filter = EnvFilter::try_new(filter).map_err(Failure::usage)?;
+    // The AMQP library prints whole messages; what matters of it the bus says itself.
+    if let Ok(silence) = "lapin=off".parse() {
+        filter = filter.add_directive(silence);
+    }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -1,6 +1,7 @@
 //! What tests and benches need around the axis: its processes, and what they cost.
 //!
 //! * [`Axis`]: a real daemon as a child: started on free ports, killed, terminated, restarted.
+//! * [`Broker`]: a private RabbitMQ with everything that can go wrong with one.
 //! * [`Cli`]: one call of the `axis` command, run to its end.
 //! * [`Process`]: any other child (a client in another language, a tracer) under the same rules.
 //! * [`Document`], [`status_package`]: packages of invented agencies ([`agency`], [`agency_list`]),
@@ -38,6 +39,7 @@
 mod agencies;
 mod axis;
 mod binary;
+mod broker;
 mod cli;
 mod packages;
 mod proc;
@@ -46,6 +48,7 @@ mod process;
 pub use agencies::{System, agency, agency_list};
 pub use axis::{Axis, Builder, Ready};
 pub use binary::axis_binary;
+pub use broker::{Broker, Vhost};
 pub use cli::{Cli, Finished};
 pub use packages::{Document, Random, noise, status_package};
 pub use proc::Proc;

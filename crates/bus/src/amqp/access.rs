@@ -143,14 +143,16 @@ fn quoted(text: &str) -> String {
 /// Whether the queue that a letter names for its reply belongs to `system`. What a partner
 /// writes there is a claim: the axis may publish anywhere, and must not be sent into another's
 /// queue.
-pub(super) fn may_reply_to(system: &str, reply_to: &str) -> bool {
-    let own = topology::reply_queue(system);
+/// Without a system only the broker's own secret names count.
+pub(super) fn may_reply_to(system: Option<&str>, reply_to: &str) -> bool {
+    let named = |own: &str| {
+        reply_to
+            .strip_prefix(own)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     reply_to.starts_with("amq.gen-")
         || reply_to.starts_with("amq.rabbitmq.reply-to.")
-        || reply_to == own
-        || reply_to
-            .strip_prefix(&own)
-            .is_some_and(|rest| rest.starts_with('.'))
+        || system.is_some_and(|system| named(&topology::reply_queue(system)))
 }
 
 /// The queues that `system` consumes.
@@ -188,7 +190,7 @@ mod tests {
             "axis.reply.a",
             "axis.reply.a.7",
         ] {
-            assert!(may_reply_to("a", own), "{own}");
+            assert!(may_reply_to(Some("a"), own), "{own}");
         }
         for other in [
             "axis.reply.ab",
@@ -198,8 +200,14 @@ mod tests {
             "",
             "amq.rabbitmq.reply-to",
         ] {
-            assert!(!may_reply_to("a", other), "{other}");
+            assert!(!may_reply_to(Some("a"), other), "{other}");
         }
+    }
+
+    #[test]
+    fn nobody_is_answered_under_secret_names_only() {
+        assert!(may_reply_to(None, "amq.gen-xyz"));
+        assert!(!may_reply_to(None, "axis.reply.a"));
     }
 
     #[test]

@@ -151,17 +151,13 @@ impl Teller {
         });
     }
 
-    /// A new connection; returns its number.
-    pub(super) fn connected(&self) -> u64 {
-        let mut generation = 0;
+    /// A new connection, the `generation`-th.
+    pub(super) fn connected(&self, generation: u64) {
         self.0.send_modify(|link| {
-            link.generation += 1;
-            generation = link.generation;
+            link.generation = generation;
             link.state = LinkState::Up;
             link.since = SystemTime::now();
-            link.faults = Arc::default();
         });
-        generation
     }
 
     /// Something is not given, or (without a reason) is given again.
@@ -202,7 +198,7 @@ mod tests {
             "the same state again is no news"
         );
         assert_eq!(watch.borrow().since, since);
-        assert_eq!(teller.connected(), 1);
+        teller.connected(1);
         teller.fault("axis.dead", Some("NOT_FOUND"));
         assert_eq!(watch.borrow_and_update().faults.len(), 1);
         teller.fault("axis.dead", Some("NOT_FOUND"));
