@@ -50,6 +50,8 @@ enum Command {
     Queues(command::queues::Args),
     /// Deliver again what was settled: after a receiver restored an old backup
     Redeliver(command::redeliver::Args),
+    /// The working days and hours that the rules count by; needs no axis
+    Calendar(command::calendar::Args),
     /// Check the journal: chain, records, payloads, anchors
     Verify(command::verify::Args),
     /// The index
@@ -80,6 +82,7 @@ impl Cli {
             Command::System(command) => Box::pin(command::system::run(command)).await,
             Command::Queues(args) => Box::pin(command::queues::run(args)).await,
             Command::Redeliver(args) => Box::pin(command::redeliver::run(args)).await,
+            Command::Calendar(args) => command::calendar::run(&args),
             Command::Verify(args) => Box::pin(command::verify::run(args)).await,
             Command::Index(command) => command::index::run(command),
             Command::Pki(command) => command::pki::run(command),

@@ -41,6 +41,14 @@ pub(crate) struct Config {
     pub(crate) alerts: Alerts,
     /// The daemon's own log.
     pub(crate) log: Log,
+    /// The working calendar.
+    pub(crate) calendar: rules::Calendar,
+    /// The marks of state secrets.
+    pub(crate) secrecy: rules::Secrecy,
+    /// Senders' clocks.
+    pub(crate) clocks: rules::Clocks,
+    /// The reasons of refusals.
+    pub(crate) reasons: rules::Reasons,
 }
 
 /// Where the truth lies.
@@ -355,6 +363,12 @@ impl Config {
             segment_size: self.journal.segment_bytes,
             anchors: self.journal.anchors.clone(),
             alerts: self.alerts.limits(),
+            rules: exchange::RuleOptions {
+                calendar: self.calendar.options(),
+                secrecy: self.secrecy.options(),
+                clocks: self.clocks.limits(),
+                reasons: self.reasons.options(),
+            },
             version: VERSION.to_owned(),
         }
     }
@@ -596,5 +610,6 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::
         .map_err(|_| serde::de::Error::custom(format!("listen = {text:?}: must be {ADDRESS}")))
 }
 
+mod rules;
 #[cfg(test)]
 mod tests;

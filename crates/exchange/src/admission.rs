@@ -6,14 +6,18 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use edxml::{BusinessKind, Package, Reading};
 use ledger::event::{
-    Actor, AgencyState, DocumentFacts, PackageAccepted, PackageKind, Receiver, StatusFacts,
+    Actor, AgencyState, DocumentFacts, OnTime, PackageAccepted, PackageKind, ReasonClass, Receiver,
+    StatusFacts,
 };
 use ledger::id::{AgencyId, PackageId, SystemId};
 use ledger::registry::Registry;
 use ledger::time::Ms;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::calendar::Verdict;
+use crate::clocks;
 use crate::refusal::{Detail, Name, Refusal};
+use crate::rules::Rules;
 use crate::types::{DeliveryState, Lane, PushOptions};
 
 /// Warnings kept of one package.
@@ -47,6 +51,7 @@ pub(crate) fn admit(
     system: &SystemId,
     candidate: &Candidate,
     options: PushOptions,
+    rules: &Rules,
     id: PackageId,
     now: Ms,
 ) -> Result<Admitted, Refusal> {
@@ -61,6 +66,7 @@ pub(crate) fn admit(
     }
     let mut admitted = match package {
         Package::Document(document) => {
+            rules.secrecy.check(document)?;
             let to = document.to.iter().map(|organ| organ.id.as_str());
             let (receivers, omitted) = receivers(registry, to, "To", options)?;
             let kind = document.business.kind;
@@ -70,7 +76,7 @@ pub(crate) fn admit(
                 lane: document_lane(kind, level).into(),
                 level: u32::from(level),
                 receivers,
-                document: Some(document_facts(document, &candidate.sha256)),
+                document: Some(document_facts(document, &candidate.sha256, rules, now)),
                 ..PackageAccepted::default()
             };
             Admitted { facts, omitted }
@@ -89,7 +95,7 @@ pub(crate) fn admit(
                 kind: PackageKind::Status.into(),
                 lane: lane.into(),
                 receivers,
-                status: Some(status_facts(status)?),
+                status: Some(status_facts(status, rules)?),
                 ..PackageAccepted::default()
             };
             Admitted {
@@ -112,6 +118,9 @@ pub(crate) fn admit(
     facts.size = candidate.size;
     facts.day = now.day();
     facts.warnings = warnings(&candidate.reading);
+    facts
+        .warnings
+        .extend(clocks::contradicted(package, now, &rules.clocks));
     Ok(admitted)
 }
 
@@ -312,7 +321,30 @@ fn document_lane(kind: BusinessKind, level: u8) -> Lane {
     }
 }
 
-fn document_facts(document: &edxml::Document, sha256: &[u8; 32]) -> DocumentFacts {
+/// Whether a document of that date is on time now; the date as the header has it.
+fn on_time(date: Option<&edxml::Date>, rules: &Rules, now: Ms) -> OnTime {
+    let civil = |date: &edxml::Date| {
+        let part = |number: u8| i8::try_from(number).ok();
+        let year = i16::try_from(date.year).ok()?;
+        jiff::civil::Date::new(year, part(date.month)?, part(date.day)?).ok()
+    };
+    let Some(date) = date.and_then(civil) else {
+        return OnTime::Unspecified;
+    };
+    match rules.calendar.verdict(date, now) {
+        Ok(Verdict::SameDay) => OnTime::SameDay,
+        Ok(Verdict::InTime) => OnTime::InTime,
+        Ok(Verdict::Late) => OnTime::Late,
+        Err(_) => OnTime::Unknown,
+    }
+}
+
+fn document_facts(
+    document: &edxml::Document,
+    sha256: &[u8; 32],
+    rules: &Rules,
+    now: Ms,
+) -> DocumentFacts {
     let date = document.promulgation.date.as_ref();
     let key = match &document.document_id {
         Some(id) => document_key(id),
@@ -352,6 +384,7 @@ fn document_facts(document: &edxml::Document, sha256: &[u8; 32]) -> DocumentFact
             .filter_map(|a| a.name.clone())
             .collect(),
         year: date.map_or(0, |date| i32::from(date.year)),
+        on_time: on_time(date, rules, now).into(),
     }
 }
 
@@ -365,7 +398,7 @@ fn distinct<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
     keys
 }
 
-fn status_facts(status: &edxml::Status) -> Result<StatusFacts, Refusal> {
+fn status_facts(status: &edxml::Status, rules: &Rules) -> Result<StatusFacts, Refusal> {
     let description = status.description.clone().unwrap_or_default();
     if matches!(status.code.number(), 2 | 13 | 16) && description.trim().is_empty() {
         return Err(reason_missing(status.code.number()));
@@ -379,7 +412,13 @@ fn status_facts(status: &edxml::Status) -> Result<StatusFacts, Refusal> {
             .collect::<Vec<_>>()
             .join(", ")
     });
+    let reason_class = if status.code.number() == 2 {
+        rules.reasons.class(&description)
+    } else {
+        ReasonClass::Unspecified
+    };
     Ok(StatusFacts {
+        reason_class: reason_class.into(),
         code: u32::from(status.code.number()),
         document_key: document_key(about.document_id.as_deref().unwrap_or_default()),
         document_code: about.code.clone().unwrap_or_default(),

@@ -34,6 +34,8 @@ mod admission;
 mod agencies;
 mod agency_list;
 mod alerts;
+pub mod calendar;
+mod clocks;
 mod delivery;
 mod gauges;
 mod history;
@@ -43,8 +45,11 @@ mod limit;
 mod made;
 mod operations;
 mod push;
+mod reasons;
 pub mod refusal;
 mod relay;
+mod rules;
+mod secrecy;
 mod service;
 mod status;
 mod subscription;
@@ -55,10 +60,14 @@ pub use alerts::{
     Alert, AlertLimits, AlertPage, Backlog, Kind as AlertKind, LaneBacklog, Severity,
     SystemBacklog, Told, Words,
 };
+pub use clocks::ClockLimits;
 pub use delivery::{Content, Offer};
 pub use gauges::{BusState, Gauges};
 pub use keys::KeyFileError;
 pub use push::Upload;
+pub use reasons::{CLASSES as REASON_CLASSES, ReasonClass, ReasonOptions, reason_word};
+pub use rules::RuleOptions;
+pub use secrecy::{SecrecyField, SecrecyOptions};
 pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};
 pub use subscription::{CreditHandle, Next, Subscription};
 pub use types::*;

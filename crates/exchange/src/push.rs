@@ -12,6 +12,7 @@ use ledger::{Accept, Accepted, Command, Committed, Fact};
 use sha2::{Digest as _, Sha256};
 
 use crate::admission::{self, Admitted, Candidate, hex};
+use crate::alerts::{Kind as AlertKind, Words};
 use crate::made::{self, About, number_and_notation};
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Peer, refused_commit};
@@ -290,7 +291,15 @@ impl Inner {
         let now = self.now();
         let registry = self.ledger.registry();
         let id = self.ledger.next_package_id();
-        let admitted = admission::admit(&registry, peer.system(), &candidate, options, id, now)?;
+        let admitted = admission::admit(
+            &registry,
+            peer.system(),
+            &candidate,
+            options,
+            &self.rules,
+            id,
+            now,
+        )?;
         self.has_room_for(&admitted.facts)?;
         let own_15 = self.own_15(&admitted.facts, now);
         let payload = match body {
@@ -499,7 +508,16 @@ impl Inner {
         }
         let first = refusal.details.first();
         let sha = sha256.map(|sha256| hex(&sha256)).unwrap_or_default();
-        tracing::info!(system = %peer.system(), code = refusal.name.as_str(), path = first.map_or("", |d| &d.path), sha256 = sha, size, "push refused");
+        tracing::info!(system = %peer.system(), code = refusal.name.as_str(), path = first.map_or("", |d| &d.path), sha256 = %sha, size, "push refused");
+        if refusal.name == Name::SecretMark {
+            let place = first.map_or("", |detail| detail.path.as_str());
+            let said = Words::new(
+                format!("Gói tin bị từ chối, SHA-256 {sha}, dấu hiệu ở {place}."),
+                format!("A package was refused, SHA-256 {sha}, the mark at {place}."),
+            );
+            self.alerts
+                .raise(AlertKind::SecretMark, peer.system().as_str(), said);
+        }
         let Some(count) = self.usages.refusal(peer.system()) else {
             return;
         };

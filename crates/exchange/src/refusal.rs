@@ -101,6 +101,10 @@ refusals! {
     BadPackage "BAD_PACKAGE" InvalidArgument 22 422 false
         "Gói tin không đúng QCVN 102:2016. Xem vị trí và lý do, sửa rồi gửi lại."
         "The package does not follow QCVN 102:2016. See place and reason, mend it, send again.";
+    /// The package carries a mark of state secrets.
+    SecretMark "SECRET_MARK" FailedPrecondition 22 422 false
+        "Gói tin mang dấu hiệu bí mật nhà nước; trục không chuyển và không giữ nội dung. Gửi theo quy định về bảo vệ bí mật nhà nước; nếu chỉ là từ ngữ thông thường, đổi tên tệp hoặc trích yếu rồi gửi lại."
+        "The package carries a mark of state secrets; the axis does not carry it and keeps nothing of its content. Send it by the way that the law prescribes; if the words are harmless, change the file name or subject and send again.";
     /// A receiver's code is in no registry.
     UnknownReceiver "UNKNOWN_RECEIVER" InvalidArgument 18 422 false
         "Mã cơ quan nhận không có trong danh mục. Sửa mã rồi gửi lại."

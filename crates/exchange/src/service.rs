@@ -22,6 +22,7 @@ use crate::lease::Leases;
 use crate::limit::Usages;
 use crate::refusal::{Name, Refusal};
 use crate::relay::{self, Relay};
+use crate::rules::Rules;
 use crate::types::{Options, Party};
 
 /// Why the exchange cannot be opened; each says what, where and what to do.
@@ -45,6 +46,9 @@ pub enum OpenError {
     /// The standing alerts could not be read.
     #[error("the alerts that stand could not be read; `axis verify` tells where")]
     Alerts(#[source] QueryError),
+    /// A calendar cannot be used.
+    #[error(transparent)]
+    Calendar(#[from] crate::calendar::CalendarError),
     /// The start could not be recorded.
     #[error("the start could not be recorded in the journal")]
     Commit(#[from] CommitError),
@@ -166,6 +170,7 @@ pub struct Exchange {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) options: Options,
+    pub(crate) rules: Rules,
     pub(crate) ledger: Ledger,
     pub(crate) sealer: Sealer,
     pub(crate) usages: Usages,
@@ -192,6 +197,7 @@ impl Exchange {
         mut progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let opening = options.clone();
+        let rules = Rules::open(&options.rules)?;
         let opened = tokio::task::spawn_blocking(move || {
             let options = opening;
             let folder = |source| OpenError::Folder {
@@ -268,6 +274,7 @@ impl Exchange {
             alerts,
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            rules,
             options,
         });
         let weak = Arc::downgrade(&inner);

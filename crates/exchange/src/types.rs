@@ -663,6 +663,8 @@ pub struct Options {
     pub anchors: Option<PathBuf>,
     /// From when on something is an alert.
     pub alerts: crate::AlertLimits,
+    /// What the province sets of the rules.
+    pub rules: crate::RuleOptions,
     /// The program's version, for the journal.
     pub version: String,
 }
@@ -686,6 +688,7 @@ impl Options {
             segment_size: 64 << 20,
             anchors: None,
             alerts: crate::AlertLimits::default(),
+            rules: crate::RuleOptions::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

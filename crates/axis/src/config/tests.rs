@@ -25,6 +25,7 @@ fn full() -> Config {
     };
     full.console.tls = full.grpc.tls.clone();
     full.journal.anchors = path();
+    full.calendar.folder = path();
     full
 }
 

@@ -212,6 +212,14 @@ kinds! {
         act: "Cấp khóa mới (`axis system add-key`), giao cho đầu mối của hệ thống, rồi thu hồi khóa cũ.",
              "Make a new key (`axis system add-key`), hand it to the system's contact, then revoke the old one.";
     }
+    /// A package with a mark of state secrets was refused.
+    SecretMark = "secret-mark", Warning, "system" {
+        title: "Có gói tin mang dấu hiệu bí mật nhà nước", "A package with a mark of state secrets";
+        means: "Hệ thống này đã gửi gói tin mang dấu hiệu mật. Trục từ chối và không giữ nội dung; chỉ có mã băm và cơ quan gửi được ghi lại.",
+               "This system sent a package that carries a mark of secrecy. It was refused and nothing of its content is kept; hash and sender are recorded.";
+        act: "Liên hệ đầu mối của hệ thống gửi; xử lý theo quy định về bảo vệ bí mật nhà nước. Xem `axis history --refused`. Nếu chỉ là từ ngữ thông thường, chỉnh `[secrecy]`. Cảnh báo tự hết sau một ngày không tái diễn.",
+             "Call the sending system's contact and follow the rules on state secrets; see `axis history --refused`. If the words are harmless, adjust `[secrecy]`. The alert ends after a day without another.";
+    }
     /// The wall clock jumped.
     ClockOff = "clock-off", Warning, "axis" {
         title: "Đồng hồ máy chủ sai", "The clock is off";

@@ -33,6 +33,7 @@ const LANES: [&str; 4] = ["flash", "urgent", "status", "routine"];
 pub(super) const fn quiet(kind: Kind) -> Option<Duration> {
     match kind {
         Kind::BusJunk | Kind::ClockOff => Some(Duration::from_secs(3_600)),
+        Kind::SecretMark => Some(Duration::from_secs(86_400)),
         _ => None,
     }
 }

@@ -97,6 +97,11 @@ impl Ground {
         }
     }
 
+    /// Where the data folder lies.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub(crate) fn key(&self, number: usize) -> &str {
         &self.keys[number]
     }

@@ -10,6 +10,7 @@ mod moody;
 mod recall;
 mod receivers;
 mod redelivery;
+mod rules;
 mod statuses;
 mod streams;
 mod systems;

@@ -16,6 +16,7 @@ fn types() -> Vec<(u32, String)> {
         .map(|change| (change.number(), format!("delivery-{}", change.word())));
     let others = [
         (1, "package-accepted"),
+        (1, "package-accepted-2"),
         (2, "package-refused"),
         (15, "status-matched"),
         (16, "receivers-added"),
