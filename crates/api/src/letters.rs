@@ -271,7 +271,7 @@ fn missing(field: &'static str) -> Refusal {
 /// Answers if an answer was asked for. One that does not arrive is not sent again: what was
 /// decided stands, and the sender learns it when it sends the same again.
 async fn reply(letter: &Letter, headers: Headers, body: Bytes) {
-    match letter.reply(headers, body).await {
+    match letter.reply("application/json", headers, body).await {
         Ok(()) | Err(ReplyError::NotAsked) => {}
         Err(error) => {
             tracing::debug!(%error, user = letter.user_id, "an answer did not get on its way");
