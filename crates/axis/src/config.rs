@@ -175,6 +175,8 @@ impl Default for Limits {
 pub(crate) struct Delivery {
     /// How long a delivery is leased before it is offered again.
     pub(crate) lease_seconds: u64,
+    /// Leases that may end unsettled before a delivery is dead; 0 = any number.
+    pub(crate) max_unsettled_leases: u32,
     /// Deliveries published per system and lane and not yet leased.
     pub(crate) window: usize,
     /// After how long what an `amqp` system took and did not settle is published again.
@@ -187,6 +189,7 @@ impl Default for Delivery {
     fn default() -> Self {
         Self {
             lease_seconds: 300,
+            max_unsettled_leases: 20,
             window: 1_000,
             settle_seconds: 900,
             check_seconds: 10,
@@ -355,6 +358,7 @@ impl Config {
                 max_open_deliveries: self.limits.max_open_deliveries,
             },
             lease: Duration::from_secs(self.delivery.lease_seconds),
+            max_unsettled_leases: self.delivery.max_unsettled_leases,
             window: self.delivery.window,
             settle: Duration::from_secs(self.delivery.settle_seconds),
             check_queues: Duration::from_secs(self.delivery.check_seconds),
@@ -429,6 +433,12 @@ impl Config {
             self.delivery.lease_seconds,
             1,
             86_400,
+        )?;
+        within(
+            "delivery.max_unsettled_leases",
+            self.delivery.max_unsettled_leases,
+            0,
+            1_000_000,
         )?;
         within("delivery.window", self.delivery.window, 1, 100_000)?;
         within(

@@ -65,6 +65,7 @@ mod tests {
             index: "trusted",
             space,
             read_only,
+            pauses: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Receiving: what is offered, its content, and how it is settled.
 
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use journal::{PayloadReader, ReadError};
@@ -12,14 +13,14 @@ use ledger::time::Ms;
 use ledger::{AtHand, Change, ChangeDelivery, Command, Committed, PackageBytes, StoredPackage};
 
 use crate::admission::hex;
-use crate::lease::Holder;
+use crate::lease::{End, Holder};
 use crate::made;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Peer, refused_query};
 use crate::types::{DeliveryState, Facts, FetchFilter, Header, Lane, Outcome, Settle, Settled};
 
-/// How long a delivery that turned out not to be servable is not looked at again, in ms.
-pub(crate) const ASIDE: i64 = 1_000;
+/// How long a delivery that turned out not to be servable is not looked at again.
+const ASIDE: Duration = Duration::from_secs(1);
 /// Content up to this size is read at once when it is offered.
 const AT_ONCE: u64 = 64 << 10;
 
@@ -149,17 +150,17 @@ impl Exchange {
             };
             let lease = LeaseGuard::new(inner, delivery.id(&place), peer.system());
             match inner
-                .prepare(peer, place, delivery, before, Some(until), "fetch")
+                .prepare(peer, place, delivery, before, Some(until.told), "fetch")
                 .await
             {
                 Ok(Some(offer)) => {
+                    inner.leases.offered(&delivery.id(&place));
                     lease.keep();
                     return Ok(Some(offer));
                 }
                 // It was recalled or settled meanwhile: the next one.
                 Ok(None) => {
-                    let aside = Ms(inner.now().0 + ASIDE);
-                    inner.leases.put_aside(&delivery.id(&place), aside);
+                    inner.leases.put_aside(&delivery.id(&place), inner.aside());
                     lease.keep();
                 }
                 Err(refusal) => {
@@ -265,7 +266,7 @@ impl Exchange {
                 "The system has no lease on this delivery (it ended, was settled, or was never fetched).",
             )
         })?;
-        Ok(until)
+        Ok(until.told)
     }
 
     /// The content of one delivery, by its id; not a lease.
@@ -276,6 +277,7 @@ impl Exchange {
         let inner = &self.inner;
         inner.still_valid(peer)?;
         let row = inner.own_delivery(peer.system(), delivery).await?;
+        inner.may_leave(peer.system(), &row)?;
         let (row, package, content) = inner.serve(row, delivery, peer.actor(), "download").await?;
         let header = inner.header(delivery, &row, &package, 0, None);
         Ok(Offer { header, content })
@@ -316,9 +318,24 @@ impl Drop for LeaseGuard<'_> {
 }
 
 impl Inner {
-    pub(crate) fn lease_end(&self) -> Ms {
-        let lease = i64::try_from(self.options.lease.as_millis()).unwrap_or(i64::MAX);
-        Ms(self.now().0.saturating_add(lease))
+    /// When a lease taken now ends.
+    pub(crate) fn lease_end(&self) -> End {
+        self.after(self.options.lease)
+    }
+
+    /// Until when a delivery that turned out not to be servable is not looked at again.
+    pub(crate) fn aside(&self) -> End {
+        self.after(ASIDE)
+    }
+
+    fn after(&self, time: Duration) -> End {
+        let now = Instant::now();
+        let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        End {
+            // A time beyond what the clock can tell is no time at all.
+            at: now.checked_add(time).unwrap_or(now),
+            told: Ms(self.now().0.saturating_add(ms)),
+        }
     }
 
     /// The first delivery in serving order that nobody has, leased.
@@ -326,7 +343,7 @@ impl Inner {
         &self,
         system: &SystemId,
         filter: &FetchFilter,
-    ) -> Result<Option<(Place, OpenDelivery, u32, Ms)>, Refusal> {
+    ) -> Result<Option<(Place, OpenDelivery, u32, End)>, Refusal> {
         let registry = self.ledger.registry();
         let served = registry
             .system(system.as_str())
@@ -346,6 +363,7 @@ impl Inner {
             };
             agencies = vec![wanted];
         }
+        agencies.retain(|agency| registry.pauses().between(system, *agency).is_none());
         let until = self.lease_end();
         let open = self.ledger.open_deliveries();
         loop {
@@ -365,7 +383,8 @@ impl Inner {
                 return Ok(None);
             };
             let id = delivery.id(place);
-            if let Some(before) = self.leases.take(id, *place, system, Holder::Until(until)) {
+            let holder = Holder::Until(until);
+            if let Some(before) = self.leases.take(id, *place, system, holder, self.now()) {
                 return Ok(Some((*place, *delivery, before, until)));
             }
         }
@@ -473,6 +492,26 @@ impl Inner {
         }
         served(via, package.facts.size);
         Ok((row, package, content))
+    }
+
+    /// Refuses what was never fetched while delivery is paused.
+    fn may_leave(&self, system: &SystemId, row: &DeliveryRow) -> Result<(), Refusal> {
+        let registry = self.ledger.registry();
+        let paused = registry.pauses().between(system, AgencyId(row.receiver));
+        match paused.filter(|_| row.state() == DeliveryState::Pending) {
+            None => Ok(()),
+            Some(paused) => Err(Refusal::new(Name::WrongState).at(
+                "delivery_id",
+                format!(
+                    "Việc giao đang tạm dừng từ {}; lấy lại sau.",
+                    Ms(paused.at_ms).iso()
+                ),
+                format!(
+                    "Delivery is paused since {}; come again later.",
+                    Ms(paused.at_ms).iso()
+                ),
+            )),
+        }
     }
 
     /// A delivery's row: from memory if it changed a moment ago, else from the index.

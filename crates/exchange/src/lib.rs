@@ -35,8 +35,11 @@ mod agencies;
 mod agency_list;
 mod alerts;
 pub mod calendar;
+mod cause;
 mod clocks;
+mod dead;
 mod delivery;
+mod depth;
 mod gauges;
 mod history;
 mod keys;
@@ -44,7 +47,9 @@ mod lease;
 mod limit;
 mod made;
 mod operations;
+mod pause;
 mod push;
+mod queues;
 mod reasons;
 pub mod refusal;
 mod relay;
@@ -55,19 +60,25 @@ mod status;
 mod subscription;
 mod systems;
 mod types;
+mod why;
 
 pub use alerts::{
     Alert, AlertLimits, AlertPage, Backlog, Kind as AlertKind, LaneBacklog, Severity,
     SystemBacklog, Told, Words,
 };
+pub use cause::{About, Cause, CauseRow, Turn};
 pub use clocks::ClockLimits;
+pub use dead::{DeadDelivery, Revival, Revived};
 pub use delivery::{Content, Offer};
 pub use gauges::{BusState, Gauges};
 pub use keys::KeyFileError;
+pub use pause::Pause;
 pub use push::Upload;
+pub use queues::{Figures, GroupBy, QueueLine, QueueState, QueuesAsked};
 pub use reasons::{CLASSES as REASON_CLASSES, ReasonClass, ReasonOptions, reason_word};
 pub use rules::RuleOptions;
 pub use secrecy::{SecrecyField, SecrecyOptions};
 pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};
 pub use subscription::{CreditHandle, Next, Subscription};
 pub use types::*;
+pub use why::{Finding, Why};

@@ -1,18 +1,13 @@
-//! What operators ask and do: queues, redelivery, the check of the journal.
-
-use std::collections::BTreeMap;
-use std::sync::PoisonError;
+//! What operators ask and do: the axis about itself, redelivery, the check of the journal.
 
 use journal::{Anchor, Damage, Report, VerifyError};
-use ledger::event::DeliveryState;
-use ledger::id::{AgencyId, DeliveryId, PackageId};
+use ledger::id::{DeliveryId, PackageId};
 use ledger::time::Ms;
 use ledger::{By, Change, ChangeDelivery, Command, Committed};
 
 use crate::refusal::{Name, Refusal};
-use crate::relay::lane_number;
-use crate::service::{Caller, Exchange, Operator, party};
-use crate::types::{AgencyQueue, Info, Redeliver, Redelivered, Verified};
+use crate::service::{Caller, Exchange, Operator};
+use crate::types::{Info, Redeliver, Redelivered, Verified};
 
 /// Deliveries looked at for one page while those of an agency are gathered.
 const PAGE: usize = 1_000;
@@ -39,97 +34,8 @@ impl Exchange {
             },
             space,
             read_only: inner.ledger.is_read_only(),
+            pauses: self.pauses(),
         }
-    }
-
-    /// What waits, per agency: those with something waiting, and those asked for. A system
-    /// sees its own agencies.
-    ///
-    /// # Errors
-    /// NOT_FOUND for an agency that is unknown, or not the system's.
-    pub fn queues(
-        &self,
-        caller: &Caller,
-        agency: Option<&str>,
-    ) -> Result<Vec<AgencyQueue>, Refusal> {
-        let inner = &self.inner;
-        let registry = inner.ledger.registry();
-        let mine = |id: AgencyId| match caller {
-            Caller::Operator(_) => true,
-            Caller::System(peer) => registry.systems_of(id).contains(peer.system()),
-        };
-        let asked =
-            match agency {
-                None => None,
-                Some(code) => Some(registry.resolve(code).filter(|id| mine(*id)).ok_or_else(
-                    || {
-                        Refusal::new(Name::NotFound).at(
-                            "agency",
-                            format!("Mã cơ quan {code:?} không có trong danh mục."),
-                            format!("The code {code:?} is not registered."),
-                        )
-                    },
-                )?),
-            };
-        let mut counted: BTreeMap<AgencyId, AgencyQueue> = BTreeMap::new();
-        let empty = |id: AgencyId| AgencyQueue {
-            agency: party(&registry, id, ""),
-            systems: registry.systems_of(id).to_vec(),
-            pending: 0,
-            fetched: 0,
-            held: 0,
-            dead: 0,
-            lanes: [0; 4],
-            oldest: None,
-            streams: 0,
-            last_fetch: None,
-        };
-        let agencies: Vec<AgencyId> = match asked {
-            Some(id) => {
-                counted.insert(id, empty(id));
-                vec![id]
-            }
-            None => registry
-                .agencies()
-                .map(|(id, _)| id)
-                .filter(|id| mine(*id))
-                .collect(),
-        };
-        for id in agencies {
-            // The guard is let go between agencies: commits wait for it.
-            let open = inner.ledger.open_deliveries();
-            for (place, delivery) in open.of(id) {
-                let queue = counted.entry(id).or_insert_with(|| empty(id));
-                match delivery.state() {
-                    DeliveryState::Pending => queue.pending += 1,
-                    DeliveryState::Fetched => queue.fetched += 1,
-                    DeliveryState::Held => queue.held += 1,
-                    DeliveryState::Dead => queue.dead += 1,
-                    _ => {}
-                }
-                if delivery.is_deliverable() {
-                    queue.lanes[lane_number(place.lane())] += 1;
-                    let at = delivery.accepted_at;
-                    queue.oldest = Some(queue.oldest.map_or(at, |oldest| oldest.min(at)));
-                }
-            }
-        }
-        for (id, queue) in &mut counted {
-            let systems = registry.systems_of(*id).iter();
-            queue.streams = systems.map(|system| inner.relay.streams(system)).sum();
-        }
-        let last_fetch = inner
-            .last_fetch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (id, queue) in &mut counted {
-            queue.last_fetch = last_fetch.get(id).copied();
-        }
-        drop(last_fetch);
-        let mut queues: Vec<_> = counted.into_values().collect();
-        // The one that waits longest first: what to look at.
-        queues.sort_by_key(|queue| (queue.oldest.is_none(), queue.oldest));
-        Ok(queues)
     }
 
     /// Opens a new round of settled deliveries.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use journal::{Payload, Temporary};
 use ledger::event::{PackageAccepted, PackageRefused};
-use ledger::id::{AgencyId, DeliveryId};
+use ledger::id::{AgencyId, DeliveryId, SystemId};
+use ledger::tally::LaneTally;
 use ledger::time::Ms;
 use ledger::{Accept, Accepted, Command, Committed, Fact};
 use sha2::{Digest as _, Sha256};
@@ -329,14 +330,32 @@ impl Inner {
             .as_ref()
             .is_some_and(|document| document.business != 1);
         let limit = self.usages.limits().max_open_deliveries;
-        if !adds || (self.ledger.open_deliveries().len() as u64) < limit {
+        let open = self.ledger.open_deliveries();
+        // No system has more than all have together.
+        if !adds || (open.len() as u64) < limit {
             return Ok(());
         }
+        let registry = self.ledger.registry();
+        let waits_for = |system: &SystemId| -> u64 {
+            let served = registry.system(system.as_str());
+            let agencies = served.into_iter().flat_map(|system| &system.facts.agencies);
+            agencies
+                .filter_map(|agency| open.tallies().of(AgencyId(*agency)))
+                .flatten()
+                .map(LaneTally::open)
+                .sum()
+        };
+        let full = facts.receivers.iter().find(|receiver| {
+            let systems = registry.systems_of(AgencyId(receiver.agency));
+            systems.iter().any(|system| waits_for(system) >= limit)
+        });
+        let Some(full) = full else { return Ok(()) };
+        let code = &full.code;
         Err(Refusal::new(Name::LimitReached)
             .at(
-                "",
-                "Trục đang giữ quá nhiều bản gửi chưa nhận.",
-                "The axis holds too many open deliveries.",
+                "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/To",
+                format!("Hệ thống của {code} đang có quá nhiều bản gửi chưa nhận."),
+                format!("The system of {code} has too many open deliveries."),
             )
             .retry_after(60_000))
     }

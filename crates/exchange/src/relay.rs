@@ -121,6 +121,16 @@ impl Relay {
         streams.collect()
     }
 
+    /// What stands between the ledger and a system; `None` if it is not fed.
+    pub(crate) fn outlet_of(&self, system: &SystemId) -> Option<Arc<Outlet>> {
+        self.outlets().get(system).cloned()
+    }
+
+    /// The systems that are fed.
+    pub(crate) fn fed(&self) -> Vec<SystemId> {
+        self.outlets().keys().cloned().collect()
+    }
+
     /// Streams attached for a system.
     pub(crate) fn streams(&self, system: &SystemId) -> u32 {
         self.outlets()
@@ -233,7 +243,7 @@ fn terms(system: &System) -> Option<Terms> {
     })
 }
 
-const fn bus_lane(lane: Lane) -> bus::Lane {
+pub(crate) const fn bus_lane(lane: Lane) -> bus::Lane {
     match lane {
         Lane::Flash => bus::Lane::Flash,
         Lane::Urgent => bus::Lane::Urgent,

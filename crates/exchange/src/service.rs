@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alerts::{self, Alerts, Kind, Words};
+use crate::depth::Depths;
 use crate::keys::{KeyFileError, Sealer};
 use crate::lease::Leases;
 use crate::limit::Usages;
@@ -176,6 +177,8 @@ pub(crate) struct Inner {
     pub(crate) usages: Usages,
     pub(crate) leases: Arc<Leases>,
     pub(crate) relay: Arc<Relay>,
+    /// What the bus says of its queues.
+    pub(crate) depths: Depths,
     pub(crate) started_at: Ms,
     pub(crate) index_trusted: bool,
     /// The last fetch of each agency since the start.
@@ -254,7 +257,7 @@ impl Exchange {
         ledger.commit(Command::Note(Fact::Started(started))).await?;
         let inner = Arc::new(Inner {
             usages: Usages::new(options.limits.clone()),
-            leases: Arc::default(),
+            leases: Arc::new(Leases::new(options.max_unsettled_leases)),
             relay: Arc::new(Relay::new(
                 options
                     .bus
@@ -268,6 +271,7 @@ impl Exchange {
             )),
             ledger,
             sealer,
+            depths: Depths::default(),
             started_at: now,
             index_trusted: start.index_trusted,
             last_fetch: Mutex::default(),
@@ -293,6 +297,8 @@ impl Exchange {
         inner.tasks.spawn(end_leases(Arc::clone(&inner)));
         inner.tasks.spawn(alerts::run(Arc::clone(&inner)));
         inner.tasks.spawn(relay::watch(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::dead::bury(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::depth::watch(Arc::clone(&inner)));
         inner.tasks.close();
         Ok(Self { inner })
     }
@@ -428,6 +434,13 @@ impl Inner {
             .clone()
     }
 
+    /// Whether a system may receive for an agency now: it serves it, and nobody has paused that.
+    pub(crate) fn may_receive(&self, system: &SystemId, agency: AgencyId) -> bool {
+        let registry = self.ledger.registry();
+        registry.systems_of(agency).contains(system)
+            && registry.pauses().between(system, agency).is_none()
+    }
+
     pub(crate) fn fetched_now(&self, agency: AgencyId, at: Ms) {
         self.last_fetch
             .lock()
@@ -467,6 +480,11 @@ async fn heartbeat(inner: Arc<Inner>) {
             () = inner.closing.cancelled() => return,
             _ = minute.tick() => {}
         }
+        inner.leases.forget(|delivery, place| {
+            let open = inner.ledger.open_deliveries();
+            open.get(place)
+                .is_some_and(|found| found.id(place) == *delivery)
+        });
         let fact = Fact::Heartbeat(Heartbeat {
             at_ms: inner.now().0,
         });
@@ -485,7 +503,7 @@ async fn end_leases(inner: Arc<Inner>) {
             () = inner.closing.cancelled() => return,
             _ = second.tick() => {}
         }
-        for place in inner.leases.end_expired(inner.now()) {
+        for place in inner.leases.end_expired(std::time::Instant::now()) {
             inner.offer_again(&[place]);
         }
     }

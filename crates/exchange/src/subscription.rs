@@ -10,10 +10,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use ledger::id::DeliveryId;
 use ledger::open::Place;
-use ledger::time::Ms;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
-use crate::delivery::{ASIDE, Offer, is_its_own};
+use crate::delivery::{Offer, is_its_own};
 use crate::lease::Holder;
 use crate::refusal::{Name, Refusal};
 use crate::relay::Outlet;
@@ -158,12 +157,15 @@ impl Subscription {
                 Some((delivery, place, prepared)) = self.preparing.next(), if !self.preparing.is_empty() => {
                     self.of_backlog -= usize::from(place.position <= self.opened_at);
                     match prepared {
-                        Ok(Some(offer)) => return Next::Offer(Box::new(offer)),
+                        Ok(Some(offer)) => {
+                            self.inner.leases.offered(&delivery);
+                            return Next::Offer(Box::new(offer));
+                        }
                         // Recalled or settled on its way: the credit is for another one. It is
                         // looked at once more, because a new round may have come meanwhile.
                         Ok(None) => {
-                            let until = Ms(self.inner.now().0 + ASIDE);
-                            self.inner.leases.leave(&delivery, self.stream, until);
+                            let aside = self.inner.aside();
+                            self.inner.leases.leave(&delivery, self.stream, aside);
                             self.add_credit(1);
                         }
                         Err(refusal) => return self.stumble(delivery, refusal),
@@ -200,14 +202,14 @@ impl Subscription {
             return;
         };
         drop(open);
-        if !self.inner.serves(self.peer.system(), place.receiver) {
+        if !self.inner.may_receive(self.peer.system(), place.receiver) {
             return;
         }
         let holder = Holder::Stream(self.stream);
-        let Some(before) = self
-            .inner
-            .leases
-            .take(id, place, self.peer.system(), holder)
+        let Some(before) =
+            self.inner
+                .leases
+                .take(id, place, self.peer.system(), holder, self.inner.now())
         else {
             return;
         };

@@ -395,31 +395,6 @@ pub struct TraceEvent {
     pub anchor: String,
 }
 
-/// What waits for one agency.
-#[derive(Debug, Clone)]
-pub struct AgencyQueue {
-    /// The agency.
-    pub agency: Party,
-    /// The systems that serve it.
-    pub systems: Vec<SystemId>,
-    /// Deliveries not fetched yet.
-    pub pending: u64,
-    /// Deliveries fetched and not settled.
-    pub fetched: u64,
-    /// Deliveries held.
-    pub held: u64,
-    /// Deliveries given up.
-    pub dead: u64,
-    /// Pending and fetched, by lane: flash, urgent, status, routine.
-    pub lanes: [u64; 4],
-    /// Acceptance of the oldest pending or fetched one.
-    pub oldest: Option<Ms>,
-    /// Streams that its systems have attached.
-    pub streams: u32,
-    /// The last fetch since the axis started.
-    pub last_fetch: Option<Ms>,
-}
-
 /// What to deliver again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redeliver {
@@ -460,6 +435,8 @@ pub struct Info {
     pub space: &'static str,
     /// After a failed write.
     pub read_only: bool,
+    /// To whom delivery is paused.
+    pub pauses: Vec<crate::pause::Pause>,
 }
 
 /// What is wrong with a list.
@@ -615,7 +592,7 @@ pub struct Limits {
     pub max_bytes_in_flight: u64,
     /// Pushes of one system in a second; 0 = no limit.
     pub max_pushes_per_second: u32,
-    /// Open deliveries in the whole axis.
+    /// Open deliveries that wait for one system.
     pub max_open_deliveries: u64,
 }
 
@@ -646,6 +623,8 @@ pub struct Options {
     pub limits: Limits,
     /// How long a fetched delivery is leased.
     pub lease: Duration,
+    /// Leases that may end unsettled before a delivery is dead; 0 = any number.
+    pub max_unsettled_leases: u32,
     /// Deliveries published per system and lane and not yet leased (`amqp` systems: not yet
     /// settled).
     pub window: usize,
@@ -680,6 +659,7 @@ impl Options {
             clock: Clock::system(),
             limits: Limits::default(),
             lease: Duration::from_secs(300),
+            max_unsettled_leases: 20,
             window: 1_000,
             settle: Duration::from_secs(900),
             check_queues: Duration::from_secs(10),

@@ -26,13 +26,27 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(row: &DeliveryRow) -> Self {
+    /// The place of a delivery's row.
+    #[must_use]
+    pub fn of(row: &DeliveryRow) -> Self {
         Self {
             receiver: AgencyId(row.receiver),
             lane: u8::try_from(row.lane).unwrap_or(u8::MAX),
             rank: 255 - u8::try_from(row.level).unwrap_or(u8::MAX),
             position: row.position,
             number: row.number,
+        }
+    }
+
+    /// The place before all of a receiver's.
+    #[must_use]
+    pub const fn before(receiver: AgencyId) -> Self {
+        Self {
+            receiver,
+            lane: 0,
+            rank: 0,
+            position: 0,
+            number: 0,
         }
     }
 
@@ -193,16 +207,25 @@ impl Open {
 
     /// The open deliveries of one receiver in serving order.
     pub fn of(&self, receiver: AgencyId) -> impl Iterator<Item = (&Place, &OpenDelivery)> {
+        self.deliveries
+            .from(Place::before(receiver))
+            .take_while(move |(place, _)| place.receiver == receiver)
+    }
+
+    /// The open deliveries of one receiver in one lane, in serving order.
+    pub fn of_lane(
+        &self,
+        receiver: AgencyId,
+        lane: Lane,
+    ) -> impl Iterator<Item = (&Place, &OpenDelivery)> {
+        let lane = u8::try_from(i32::from(lane)).unwrap_or(u8::MAX);
         let from = Place {
-            receiver,
-            lane: 0,
-            rank: 0,
-            position: 0,
-            number: 0,
+            lane,
+            ..Place::before(receiver)
         };
         self.deliveries
             .from(from)
-            .take_while(move |(place, _)| place.receiver == receiver)
+            .take_while(move |(place, _)| place.receiver == receiver && place.lane == lane)
     }
 
     /// The open delivery at that place.

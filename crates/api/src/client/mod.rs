@@ -253,8 +253,20 @@ calls! {
     access.who_am_i(v1::WhoAmIRequest) -> v1::WhoAmIResponse;
     /// How the axis is (operators).
     operations.info(v1::InfoRequest) -> v1::InfoResponse;
-    /// What waits, per agency (operators).
+    /// What waits, per agency, or per system and lane (operators).
     operations.queues(v1::QueuesRequest) -> v1::QueuesResponse;
+    /// Why something has not reached its receiver (operators).
+    operations.why(v1::WhyRequest) -> v1::WhyResponse;
+    /// Pauses delivery to an agency or a system (operators).
+    operations.pause(v1::PauseRequest) -> v1::PauseResponse;
+    /// Ends a pause (operators).
+    operations.resume(v1::ResumeRequest) -> v1::ResumeResponse;
+    /// Dead deliveries, page by page (operators).
+    operations.list_dead(v1::ListDeadRequest) -> v1::ListDeadResponse;
+    /// Offers dead deliveries again (operators).
+    operations.retry_dead(v1::RetryDeadRequest) -> v1::RetryDeadResponse;
+    /// Gives dead deliveries up for good (operators).
+    operations.drop_dead(v1::DropDeadRequest) -> v1::DropDeadResponse;
     /// Opens a new round of deliveries (operators).
     operations.redeliver(v1::RedeliverRequest) -> v1::RedeliverResponse;
     /// Checks the running axis's journal (operators).

@@ -2,12 +2,12 @@
 
 use exchange::refusal::{Name, Refusal};
 use exchange::{
-    AgencyQueue, Cell, DeliverySummary, Info, Lane, Matrix, PackageSummary, Redelivered,
-    RefusalSummary, Search, StatusEvent, Trace, TraceEvent, Verified,
+    Cell, DeliverySummary, Info, Matrix, PackageSummary, Redelivered, RefusalSummary, Search,
+    StatusEvent, Trace, TraceEvent, Verified,
 };
 
 use super::package::{facts, label};
-use super::{agency, end, hex, kind, kind_filter, lane, moment, names, state, status_code};
+use super::{agency, end, hex, kind, kind_filter, moment, state, status_code};
 use crate::v1;
 
 /// Packages on a page, at most and when nothing is said.
@@ -148,29 +148,6 @@ fn status_event(event: StatusEvent) -> v1::StatusEvent {
     }
 }
 
-pub(crate) fn queue(queue: AgencyQueue) -> v1::AgencyQueue {
-    let lanes = [Lane::Flash, Lane::Urgent, Lane::Status, Lane::Routine];
-    v1::AgencyQueue {
-        agency: Some(agency(queue.agency)),
-        systems: names(queue.systems),
-        pending: queue.pending,
-        fetched: queue.fetched,
-        held: queue.held,
-        dead: queue.dead,
-        lanes: lanes
-            .into_iter()
-            .zip(queue.lanes)
-            .map(|(of, depth)| v1::LaneDepth {
-                lane: lane(of).into(),
-                depth,
-            })
-            .collect(),
-        oldest_at: queue.oldest.map(|at| at.iso_ms()).unwrap_or_default(),
-        streams: queue.streams,
-        last_fetch_at: queue.last_fetch.map(|at| at.iso_ms()).unwrap_or_default(),
-    }
-}
-
 pub(crate) fn redelivered(redelivered: Redelivered) -> v1::RedeliverResponse {
     v1::RedeliverResponse {
         deliveries: redelivered
@@ -223,6 +200,7 @@ pub(crate) fn info(info: Info, version: &str, build: &str) -> v1::InfoResponse {
         index: info.index.to_owned(),
         space: info.space.to_owned(),
         read_only: info.read_only,
+        pauses: info.pauses.into_iter().map(super::pause).collect(),
     }
 }
 

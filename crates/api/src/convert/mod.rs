@@ -2,10 +2,12 @@
 
 mod history;
 mod package;
+mod queues;
 mod registry;
 
 pub(crate) use history::*;
 pub(crate) use package::*;
+pub(crate) use queues::*;
 pub(crate) use registry::*;
 
 use std::fmt::Write as _;

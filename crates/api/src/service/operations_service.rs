@@ -1,6 +1,6 @@
 //! `OperationsService`: the operator's door.
 
-use exchange::Redeliver;
+use exchange::{Redeliver, Revival};
 use tonic::{Request, Response, Status};
 
 use super::{Core, answer, tell};
@@ -29,10 +29,108 @@ impl OperationsService for Core {
     ) -> Result<Response<v1::QueuesResponse>, Status> {
         caller::operator_of(request.extensions()).map_err(tell)?;
         let caller = caller::of(request.extensions()).map_err(tell)?.clone();
-        let agency = request.into_inner().agency.filter(|code| !code.is_empty());
-        let queues = self.exchange.queues(&caller, agency.as_deref());
-        answer(queues.map(|queues| v1::QueuesResponse {
-            queues: queues.into_iter().map(convert::queue).collect(),
+        let asked = convert::queues_asked(request.into_inner());
+        let page = self.exchange.queues(&caller, &asked);
+        answer(page.map(|page| v1::QueuesResponse {
+            queues: page.items.into_iter().map(convert::queue).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn why(
+        &self,
+        request: Request<v1::WhyRequest>,
+    ) -> Result<Response<v1::WhyResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::WhyRequest { id } = request.into_inner();
+        answer(self.exchange.why(&operator, &id).await.map(convert::why))
+    }
+
+    async fn pause(
+        &self,
+        request: Request<v1::PauseRequest>,
+    ) -> Result<Response<v1::PauseResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::PauseRequest { whom, why } = request.into_inner();
+        let paused = self.exchange.pause(&operator, &whom, &why).await;
+        answer(paused.map(|pause| v1::PauseResponse {
+            pause: Some(convert::pause(pause)),
+        }))
+    }
+
+    async fn resume(
+        &self,
+        request: Request<v1::ResumeRequest>,
+    ) -> Result<Response<v1::ResumeResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::ResumeRequest { whom, why } = request.into_inner();
+        let over = self.exchange.resume(&operator, &whom, &why).await;
+        answer(over.map(|pause| v1::ResumeResponse {
+            pause: Some(convert::pause(pause)),
+        }))
+    }
+
+    async fn list_dead(
+        &self,
+        request: Request<v1::ListDeadRequest>,
+    ) -> Result<Response<v1::ListDeadResponse>, Status> {
+        caller::operator_of(request.extensions()).map_err(tell)?;
+        let v1::ListDeadRequest {
+            agency,
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let agency = agency.filter(|code| !code.is_empty());
+        let page = self
+            .exchange
+            .dead(agency.as_deref(), page_size, &page_token);
+        answer(page.await.map(|page| v1::ListDeadResponse {
+            deliveries: page.items.into_iter().map(convert::dead).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn retry_dead(
+        &self,
+        request: Request<v1::RetryDeadRequest>,
+    ) -> Result<Response<v1::RetryDeadResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::RetryDeadRequest { delivery_ids, why } = request.into_inner();
+        let ids = convert::delivery_ids(&delivery_ids).map_err(tell)?;
+        let revived = self.exchange.revive(&operator, &ids, Revival::Retry, &why);
+        answer(revived.await.map(|revived| {
+            let (delivery_ids, skipped) = convert::revived(revived);
+            v1::RetryDeadResponse {
+                delivery_ids,
+                skipped,
+            }
+        }))
+    }
+
+    async fn drop_dead(
+        &self,
+        request: Request<v1::DropDeadRequest>,
+    ) -> Result<Response<v1::DropDeadResponse>, Status> {
+        let operator = caller::operator_of(request.extensions())
+            .map_err(tell)?
+            .clone();
+        let v1::DropDeadRequest { delivery_ids, why } = request.into_inner();
+        let ids = convert::delivery_ids(&delivery_ids).map_err(tell)?;
+        let revived = self.exchange.revive(&operator, &ids, Revival::Drop, &why);
+        answer(revived.await.map(|revived| {
+            let (delivery_ids, skipped) = convert::revived(revived);
+            v1::DropDeadResponse {
+                delivery_ids,
+                skipped,
+            }
         }))
     }
 

@@ -195,6 +195,7 @@ async fn an_operator_sees_queues_redelivers_and_verifies() {
     );
     let of = v1::QueuesRequest {
         agency: Some("H47.14".to_owned()),
+        ..v1::QueuesRequest::default()
     };
     assert_eq!(admin.queues(of).await.unwrap().queues.len(), 1);
 
@@ -225,4 +226,79 @@ async fn an_operator_sees_queues_redelivers_and_verifies() {
     assert!(verified.sound, "{verified:?}");
     assert!(verified.records > 0 && verified.damage.is_none());
     house.close().await;
+}
+
+/// One story over the operator's door: pause, look, resume; a delivery that dies and is dropped.
+#[tokio::test]
+async fn an_operator_asks_why_pauses_and_decides_about_the_dead() {
+    let house = House::open().await;
+    let receipt = settled(&house).await;
+    let admin = house.admin().await;
+    let by_system = v1::QueuesRequest {
+        by: v1::QueuesBy::System.into(),
+        ..v1::QueuesRequest::default()
+    };
+    let lines = admin.queues(by_system.clone()).await.unwrap().queues;
+    let first = &lines[0];
+    assert_eq!(first.state, "no-consumer");
+    assert!(first.agency.is_none() && !first.system.is_empty());
+    assert_ne!(first.lane(), v1::Lane::Unspecified);
+    let why = async |id: &str| {
+        let request = v1::WhyRequest { id: id.to_owned() };
+        admin.why(request).await
+    };
+    let answer = why(SYT).await.unwrap();
+    assert_eq!((answer.kind.as_str(), answer.id.as_str()), ("agency", SYT));
+    let finding = &answer.findings[0];
+    let cause = (finding.cause.as_str(), finding.turn.as_str());
+    assert_eq!(cause, ("NEVER_CAME", "receiver"));
+    assert!(!finding.message.is_empty() && !finding.message_en.is_empty());
+    assert!(!finding.since.is_empty() && !finding.command.is_empty());
+    let all = why(&receipt.package_id).await.unwrap();
+    assert!(all.findings.len() > 1, "one a receiver: {all:?}");
+    assert!(why("nothing").await.is_err());
+
+    let pause = |why: &str| v1::PauseRequest {
+        whom: SYT.to_owned(),
+        why: why.to_owned(),
+    };
+    assert!(admin.pause(pause("")).await.is_err());
+    let paused = admin.pause(pause("bảo trì")).await.unwrap().pause.unwrap();
+    assert_eq!(paused.why, "bảo trì");
+    assert_eq!(paused.agency.unwrap().main_code, SYT);
+    let pauses = admin.info(v1::InfoRequest {}).await.unwrap().pauses;
+    assert_eq!(pauses.len(), 1);
+    assert_eq!(why(SYT).await.unwrap().findings[0].cause, "PAUSED");
+    let queues = admin.queues(v1::QueuesRequest::default()).await.unwrap();
+    let line = queues.queues.iter().find(|line| line.state == "paused");
+    assert!(line.is_some_and(|line| !line.paused_at.is_empty()));
+    let resume = v1::ResumeRequest {
+        whom: SYT.to_owned(),
+        why: "xong".to_owned(),
+    };
+    let over = admin.resume(resume).await.unwrap().pause.unwrap();
+    assert_eq!(over.since, paused.since);
+
+    let dead = admin
+        .list_dead(v1::ListDeadRequest::default())
+        .await
+        .unwrap();
+    assert!(dead.deliveries.is_empty() && dead.next_page_token.is_empty());
+    let waits = finding.delivery_id.clone();
+    let retry = v1::RetryDeadRequest {
+        delivery_ids: vec![waits.clone()],
+        why: "x".to_owned(),
+    };
+    let retried = admin.retry_dead(retry).await.unwrap();
+    let skipped: Vec<_> = retried
+        .skipped
+        .iter()
+        .map(|skipped| (skipped.delivery_id.as_str(), skipped.reason.as_str()))
+        .collect();
+    assert_eq!(skipped, [(waits.as_str(), "WRONG_STATE")], "it is not dead");
+    let nonsense = v1::DropDeadRequest {
+        delivery_ids: vec!["nonsense".to_owned()],
+        why: "x".to_owned(),
+    };
+    assert!(admin.drop_dead(nonsense).await.is_err());
 }

@@ -29,6 +29,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let queues = client
         .queues(v1::QueuesRequest {
             agency: args.agency,
+            ..v1::QueuesRequest::default()
         })
         .await?
         .queues;

@@ -144,6 +144,21 @@ impl Outlet {
         self.flow().terms
     }
 
+    /// Whether it is fed over the broker, and not over streams of this axis.
+    pub(crate) fn is_amqp(&self) -> bool {
+        self.terms().is_some()
+    }
+
+    /// Published and not leased (`amqp`: not settled), by lane.
+    pub(crate) fn published(&self) -> [usize; 4] {
+        self.flow().lanes.map(|lane| lane.published)
+    }
+
+    /// Whether a delivery is among those.
+    pub(crate) fn is_published(&self, delivery: &DeliveryId) -> bool {
+        self.flow().published.contains_key(delivery)
+    }
+
     pub(super) const fn intake(&self) -> &Intake {
         &self.intake
     }
@@ -421,7 +436,7 @@ impl Outlet {
     }
 
     /// Queues that were used and are of no use once no stream is attached.
-    pub(super) fn used_lanes(&self) -> Vec<Lane> {
+    pub(crate) fn used_lanes(&self) -> Vec<Lane> {
         let flow = self.flow();
         let lanes = [Lane::Flash, Lane::Urgent, Lane::Status, Lane::Routine];
         let used = lanes.into_iter().zip(flow.lanes);

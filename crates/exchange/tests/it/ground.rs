@@ -15,6 +15,7 @@ pub(crate) const C: &str = "000.00.03.H99";
 
 pub(crate) struct Ground {
     folder: tempfile::TempDir,
+    clock: ledger::time::Clock,
     pub(crate) exchange: Exchange,
     pub(crate) a: Peer,
     pub(crate) b: Peer,
@@ -33,6 +34,8 @@ pub(crate) fn operator() -> Operator {
 pub(crate) fn options(folder: &std::path::Path) -> Options {
     let mut options = Options::new(folder.join("data"));
     options.segment_size = 4 << 20;
+    // Tests leave what they like unsettled, and say so where it counts.
+    options.max_unsettled_leases = 0;
     options
 }
 
@@ -41,11 +44,12 @@ impl Ground {
         Self::with(|_| {}).await
     }
 
-    /// With other options.
+    /// With other options, also after a restart.
     pub(crate) async fn with(change: impl Fn(&mut Options) + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());
         change(&mut options);
+        let clock = options.clock.clone();
         let exchange = Exchange::open(options, |_, _| {}).await.unwrap();
         let csv = format!(
             "code,code_2020,name,parent\n{A},H99.01,Sở Nội vụ,\n{B},H99.02,Sở Tài chính,\n{C},H99.03,Sở Y tế,\n"
@@ -62,6 +66,7 @@ impl Ground {
         let [a, b, c] = peers(&exchange, &keys);
         Self {
             folder,
+            clock,
             exchange,
             a,
             b,
@@ -75,6 +80,7 @@ impl Ground {
     pub(crate) async fn restarted(self) -> Self {
         let Self {
             folder,
+            clock,
             exchange,
             keys,
             change,
@@ -88,6 +94,7 @@ impl Ground {
         let [a, b, c] = peers(&exchange, &keys);
         Self {
             folder,
+            clock,
             exchange,
             a,
             b,
@@ -100,6 +107,10 @@ impl Ground {
     /// Where the data folder lies.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    pub(crate) const fn clock(&self) -> &ledger::time::Clock {
+        &self.clock
     }
 
     pub(crate) fn key(&self, number: usize) -> &str {

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use exchange::refusal::Name;
-use exchange::{Caller, FetchFilter, Next, Outcome, PushOptions, Revoke, Subscription};
+use exchange::{
+    Caller, FetchFilter, Next, Outcome, PushOptions, QueuesAsked, Revoke, Subscription,
+};
 
 use crate::ground::{B, Ground, new, operator};
 
@@ -41,7 +43,7 @@ async fn an_operator_may_look_while_deliveries_flow() {
         tokio::task::spawn_blocking(move || {
             let operator = Caller::Operator(operator());
             while !stop.load(Ordering::SeqCst) {
-                exchange.queues(&operator, None).unwrap();
+                exchange.queues(&operator, &QueuesAsked::default()).unwrap();
             }
         })
     };
