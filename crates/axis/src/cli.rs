@@ -48,6 +48,9 @@ enum Command {
     System(command::system::Command),
     /// What waits, per agency
     Queues(command::queues::Args),
+    /// What the broker team sets up for the AMQP bus
+    #[command(subcommand)]
+    Bus(command::bus::Command),
     /// Deliver again what was settled: after a receiver restored an old backup
     Redeliver(command::redeliver::Args),
     /// The working days and hours that the rules count by; needs no axis
@@ -81,6 +84,7 @@ impl Cli {
             Command::Registry(command) => Box::pin(command::registry::run(command)).await,
             Command::System(command) => Box::pin(command::system::run(command)).await,
             Command::Queues(args) => Box::pin(command::queues::run(args)).await,
+            Command::Bus(command) => Box::pin(command::bus::run(command)).await,
             Command::Redeliver(args) => Box::pin(command::redeliver::run(args)).await,
             Command::Calendar(args) => command::calendar::run(&args),
             Command::Verify(args) => Box::pin(command::verify::run(args)).await,

@@ -5,6 +5,7 @@
 //! a test holds the two together.
 
 mod alerts;
+mod bus;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::alerts::Alerts;
+pub(crate) use self::bus::Bus;
 use crate::cli::VERSION;
 
 /// Everything `axis serve` can be told.
@@ -193,22 +195,6 @@ impl Default for Delivery {
             window: 1_000,
             settle_seconds: 900,
             check_seconds: 10,
-        }
-    }
-}
-
-/// The queues between ledger and receivers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Bus {
-    /// `embedded`.
-    pub(crate) url: String,
-}
-
-impl Default for Bus {
-    fn default() -> Self {
-        Self {
-            url: "embedded".to_owned(),
         }
     }
 }
@@ -390,10 +376,7 @@ impl Config {
         }
         // This listener does not exist yet; a wrong value is wrong all the same.
         listen_variable(environment, "AXIS_VXP_LISTEN")?;
-        if let Some(url) = environment("AXIS_BUS") {
-            check_bus("AXIS_BUS", &url)?;
-            self.bus.url = url;
-        }
+        self.bus.override_from(environment)?;
         if let Some(filter) = environment("AXIS_LOG") {
             check_filter("AXIS_LOG", &filter)?;
             self.log.filter = filter;
@@ -468,7 +451,7 @@ impl Config {
             });
         }
         self.alerts.check()?;
-        check_bus("bus.url", &self.bus.url)?;
+        self.bus.check()?;
         check_filter("log.filter", &self.log.filter)?;
         self.check_places()?;
         self.check_tls()
@@ -557,28 +540,6 @@ fn within<N: PartialOrd + fmt::Display>(
         key,
         value: value.to_string(),
         allowed: format!("from {least} to {most}"),
-    })
-}
-
-fn check_bus(key: &'static str, url: &str) -> Result<(), ConfigError> {
-    let allowed = match url {
-        "embedded" => return Ok(()),
-        amqp if amqp.starts_with("amqp://") || amqp.starts_with("amqps://") => {
-            "\"embedded\": this build has no AMQP bus yet"
-        }
-        _ => "\"embedded\"",
-    };
-    // A broker's URL holds its password.
-    let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
-    let value = if scheme.len() == url.len() {
-        format!("{url:?}")
-    } else {
-        format!("\"{scheme}://…\"")
-    };
-    Err(ConfigError::Value {
-        key,
-        value,
-        allowed: allowed.to_owned(),
     })
 }
 

@@ -26,6 +26,12 @@ fn full() -> Config {
     full.console.tls = full.grpc.tls.clone();
     full.journal.anchors = path();
     full.calendar.folder = path();
+    full.bus.password_file = path();
+    full.bus.tls = bus::BusTls {
+        ca: path(),
+        cert: path(),
+        key: path(),
+    };
     full
 }
 
@@ -226,11 +232,18 @@ fn variables_override_and_are_named_when_wrong() {
             .to_string()
             .contains("AXIS_VXP_LISTEN")
     );
+    assert_eq!(
+        set("AXIS_BUS", "amqp://axis@broker:5672/tinh")
+            .unwrap()
+            .bus
+            .url,
+        "amqp://axis@broker:5672/tinh"
+    );
     let broker = set("AXIS_BUS", "amqp://axis:secret@broker:5672")
         .unwrap_err()
         .to_string();
     assert!(
-        broker.contains("no AMQP bus yet") && !broker.contains("secret"),
+        broker.contains("AXIS_BUS_PASSWORD") && !broker.contains("secret"),
         "{broker}"
     );
 }
