@@ -444,10 +444,6 @@ impl Bus for Amqp {
         Some(self.link())
     }
 
-    fn link(&self) -> Option<watch::Receiver<Link>> {
-        Some(self.inner.teller.watch())
-    }
-
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.inner.closed.cancel();
