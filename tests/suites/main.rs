@@ -25,6 +25,7 @@ mod durable;
 mod duties;
 mod feedback;
 mod full_disk;
+mod lists;
 mod receiving;
 mod sending;
 mod serving;

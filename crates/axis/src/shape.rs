@@ -6,7 +6,9 @@ mod registry;
 use api::v1;
 use serde::Serialize;
 
-pub(crate) use registry::{Agency, System};
+pub(crate) use registry::{
+    Agency, Change, Difference, FieldChange, Publication, System, UnknownCode,
+};
 
 use crate::words;
 

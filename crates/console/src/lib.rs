@@ -1,4 +1,4 @@
-//! What the axis shows over HTTP: health, metrics, later pages.
+//! What the axis shows over HTTP: health, metrics, the published list of agencies, later pages.
 //!
 //! [`router`] puts the parts together; a part is a function that gives a [`Router`] of its own
 //! and is merged there. The listener in front of it (TLS, patience, drain) is
@@ -6,6 +6,7 @@
 
 mod health;
 pub mod metrics;
+mod registry;
 
 use axum::Router;
 use exchange::Exchange;
@@ -17,4 +18,5 @@ pub fn router(exchange: &Exchange, metrics: &Metrics) -> Router {
     Router::new()
         .merge(health::routes(exchange))
         .merge(metrics::routes(exchange, metrics))
+        .merge(registry::routes(exchange))
 }

@@ -48,6 +48,7 @@ mod limit;
 mod made;
 mod operations;
 mod pause;
+mod publications;
 mod push;
 mod queues;
 mod reasons;
@@ -60,6 +61,7 @@ mod status;
 mod subscription;
 mod systems;
 mod types;
+mod unknown;
 mod why;
 
 pub use alerts::{
@@ -73,6 +75,7 @@ pub use delivery::{Content, Offer};
 pub use gauges::{BusState, Gauges};
 pub use keys::KeyFileError;
 pub use pause::Pause;
+pub use publications::{Compared, Edition, Publication};
 pub use push::Upload;
 pub use queues::{Figures, GroupBy, QueueLine, QueueState, QueuesAsked};
 pub use reasons::{CLASSES as REASON_CLASSES, ReasonClass, ReasonOptions, reason_word};

@@ -300,7 +300,9 @@ impl Inner {
             &self.rules,
             id,
             now,
-        )?;
+        );
+        self.see_unknown(peer, &registry, &candidate, &admitted);
+        let admitted = admitted?;
         self.has_room_for(&admitted.facts)?;
         let own_15 = self.own_15(&admitted.facts, now);
         let payload = match body {

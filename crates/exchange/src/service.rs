@@ -184,6 +184,8 @@ pub(crate) struct Inner {
     /// The last fetch of each agency since the start.
     pub(crate) last_fetch: Mutex<HashMap<AgencyId, Ms>>,
     pub(crate) alerts: Alerts,
+    pub(crate) publishing: crate::publications::Publishing,
+    pub(crate) strangers: crate::unknown::Strangers,
     /// Cancelled when the exchange closes.
     pub(crate) closing: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -275,6 +277,8 @@ impl Exchange {
             started_at: now,
             index_trusted: start.index_trusted,
             last_fetch: Mutex::default(),
+            publishing: crate::publications::Publishing::default(),
+            strangers: crate::unknown::Strangers::default(),
             alerts,
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -477,7 +481,10 @@ async fn heartbeat(inner: Arc<Inner>) {
     minute.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            () = inner.closing.cancelled() => return,
+            () = inner.closing.cancelled() => {
+                inner.record_counted_unknown();
+                return;
+            }
             _ = minute.tick() => {}
         }
         inner.leases.forget(|delivery, place| {
@@ -485,6 +492,7 @@ async fn heartbeat(inner: Arc<Inner>) {
             open.get(place)
                 .is_some_and(|found| found.id(place) == *delivery)
         });
+        inner.record_counted_unknown();
         let fact = Fact::Heartbeat(Heartbeat {
             at_ms: inner.now().0,
         });

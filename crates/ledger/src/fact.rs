@@ -5,9 +5,10 @@ use prost::Message;
 
 use crate::event::{
     AgencyRecorded, AlertCleared, AlertRaised, AlertTold, DeliveryChanged, DeliveryPaused,
-    DeliveryResumed, DeliveryState, Event, Heartbeat, PackageAccepted, PackageRefused,
-    PayloadRemoved, ReceiversAdded, Started, StatusMatched, Stopped, SystemKeyAdded,
-    SystemKeyRevoked, SystemPinAdded, SystemPinRevoked, SystemRecorded, Transaction,
+    DeliveryResumed, DeliveryState, Event, Heartbeat, ListPublished, ListSent, PackageAccepted,
+    PackageRefused, PayloadRemoved, ReceiversAdded, Started, StatusMatched, Stopped,
+    SystemKeyAdded, SystemKeyRevoked, SystemPinAdded, SystemPinRevoked, SystemRecorded,
+    Transaction, UnknownSeen,
 };
 
 /// A record's body cannot be understood.
@@ -183,6 +184,9 @@ pub enum Fact {
     DeliveryPaused(Box<DeliveryPaused>),
     DeliveryResumed(Box<DeliveryResumed>),
     PayloadRemoved(Box<PayloadRemoved>),
+    ListPublished(Box<ListPublished>),
+    ListSent(Box<ListSent>),
+    UnknownSeen(Box<UnknownSeen>),
     Heartbeat(Heartbeat),
     Started(Started),
     Stopped(Stopped),
@@ -215,6 +219,9 @@ impl Fact {
             Self::DeliveryPaused(_) => 35,
             Self::DeliveryResumed(_) => 36,
             Self::PayloadRemoved(_) => 40,
+            Self::ListPublished(_) => 41,
+            Self::ListSent(_) => 42,
+            Self::UnknownSeen(_) => 43,
             Self::Heartbeat(_) => 50,
             Self::Started(_) => 51,
             Self::Stopped(_) => 52,
@@ -231,6 +238,7 @@ impl Fact {
         !matches!(
             self,
             Self::PackageRefused(_)
+                | Self::UnknownSeen(_)
                 | Self::Heartbeat(_)
                 | Self::Started(_)
                 | Self::Stopped(_)
@@ -259,6 +267,9 @@ impl Fact {
             Self::DeliveryPaused(fact) => fact.encode_to_vec(),
             Self::DeliveryResumed(fact) => fact.encode_to_vec(),
             Self::PayloadRemoved(fact) => fact.encode_to_vec(),
+            Self::ListPublished(fact) => fact.encode_to_vec(),
+            Self::ListSent(fact) => fact.encode_to_vec(),
+            Self::UnknownSeen(fact) => fact.encode_to_vec(),
             Self::Heartbeat(fact) => fact.encode_to_vec(),
             Self::Started(fact) => fact.encode_to_vec(),
             Self::Stopped(fact) => fact.encode_to_vec(),
@@ -299,6 +310,9 @@ impl Fact {
             35 => Self::DeliveryPaused(Box::new(read(&event)?)),
             36 => Self::DeliveryResumed(Box::new(read(&event)?)),
             40 => Self::PayloadRemoved(Box::new(read(&event)?)),
+            41 => Self::ListPublished(Box::new(read(&event)?)),
+            42 => Self::ListSent(Box::new(read(&event)?)),
+            43 => Self::UnknownSeen(Box::new(read(&event)?)),
             50 => Self::Heartbeat(read(&event)?),
             51 => Self::Started(read(&event)?),
             52 => Self::Stopped(read(&event)?),

@@ -13,13 +13,14 @@ use crate::event::{
 use crate::fact::{Change, Fact};
 use crate::id::{AgencyId, DeliveryId, PackageId};
 use crate::layer::Layer;
+use crate::publication;
 use crate::rows::{
     self, CellEventRow, CellRow, DeliveryRow, DocumentKey, HolderRow, NamesPackageRow, PackageRow,
     PointerRow, UnmatchedRow, read,
 };
 
 /// The fold's version; another one in the index means a rebuild.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// Lays a transaction's state rows over `layer`. `position` is the record's.
 pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
@@ -37,6 +38,9 @@ pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
             Fact::PayloadRemoved(removed) => remove_payload(layer, removed),
             Fact::AlertRaised(_) | Fact::AlertCleared(_) | Fact::AlertTold(_) => {
                 alert::apply(layer, position, fact_number, fact);
+            }
+            Fact::ListPublished(_) | Fact::ListSent(_) | Fact::UnknownSeen(_) => {
+                publication::apply(layer, fact_number, fact);
             }
             _ => {}
         }
@@ -78,6 +82,10 @@ pub(crate) fn place(layer: &mut Layer<'_>, position: u64, location: u64, facts: 
             }
             Fact::AlertRaised(_) => {
                 alert::place(layer, position, fact_number, location);
+                None
+            }
+            Fact::ListPublished(published) => {
+                publication::place(layer, location, published.version);
                 None
             }
             Fact::Delivery(_, changed) => PackageId::from_slice(&changed.package),

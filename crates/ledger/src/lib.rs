@@ -46,6 +46,7 @@ pub mod open;
 pub mod pause;
 #[cfg(test)]
 mod proofs;
+pub mod publication;
 mod query;
 mod recent;
 pub mod registry;

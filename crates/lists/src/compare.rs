@@ -30,6 +30,8 @@ pub struct Comparison {
     pub different: Vec<Pair>,
     /// In use here, closed there.
     pub closed_there: Vec<Pair>,
+    /// Closed here, in use there.
+    pub closed_here: Vec<Pair>,
     /// In both and alike.
     pub alike: usize,
 }
@@ -57,6 +59,13 @@ pub fn compare(own: &[Entry], national: &[Entry]) -> Comparison {
         };
         if in_use && like.state == Some(State::Closed) {
             found.closed_there.push(pair(Vec::new()));
+            continue;
+        }
+        if !in_use && like.state != Some(State::Closed) {
+            // Its code may have gone over to its successor, which is then in use in both.
+            if here.like(like) == Some(entry) {
+                found.closed_here.push(pair(Vec::new()));
+            }
             continue;
         }
         let fields = unlike(entry, like, &here, &there);

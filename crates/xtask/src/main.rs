@@ -4,6 +4,7 @@
 //! * `lint`: what can be said without running anything: format, clippy, docs, licences, advisories.
 //! * `sabotage`: breaks one promise at a time in a copy of the tree and names the test that notices.
 //! * `fuzz`: the package format's fuzz bodies under libFuzzer, where a nightly toolchain is.
+//! * `duties`: runs the tests that prove the duties and writes `docs/duties.md`.
 //! * `bench`: drives a real daemon and prints rates, latencies, CPU per package and memory.
 //!
 //! Promises: a chore never skips because something is missing (it installs it or says the line to
@@ -16,6 +17,7 @@
 //! ```
 
 mod bench;
+mod duties;
 mod fences;
 mod fuzz;
 mod lint;
@@ -43,6 +45,8 @@ enum Chore {
     Sabotage(sabotage::Args),
     /// Fuzz the package format under libFuzzer; needs a nightly toolchain.
     Fuzz(fuzz::Args),
+    /// Run the tests that prove the duties, and write the page that says so.
+    Duties(duties::Args),
     /// Drive a real daemon and measure it.
     Bench(bench::Args),
 }
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Chore::Lint(args) => lint::run(&args),
         Chore::Sabotage(args) => sabotage::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Duties(args) => duties::run(&args),
         Chore::Bench(args) => bench::run(&args),
     });
     match done {

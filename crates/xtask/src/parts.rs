@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::duties;
 use crate::fences;
 use crate::need::{self, Tool};
 use crate::step::{Outcome, Step, output};
@@ -44,6 +45,7 @@ const PARTS: &[Part] = &[
     RUSTDOC,
     Part { name: "build", what: "everything compiles, tests included", needs: &[], run: build },
     Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE, &need::XMLLINT], run: tests },
+    Part { name: "duties", what: "the page of duties is in step, and what it names as proof was green", needs: &[], run: duties::check },
     Part { name: "schema", what: "packages and schemas agree, by the word of a validator that is not ours", needs: &[&need::XMLLINT], run: schema },
     Part { name: "fuzz", what: "packages old and new, codes, dates, base64 and ZIPs, mutated for a minute, break no promise", needs: &[], run: fuzz },
     Part { name: "examples-python", what: "the page of the Python client works as typed", needs: &[&need::PYTHON], run: || example("python") },

@@ -1,6 +1,6 @@
 //! Agencies and systems.
 
-use exchange::{AgencyRecord, Imported, NewSystem, Revoke, SystemRecord};
+use exchange::{AgencyRecord, ImportProblem, Imported, NewSystem, Revoke, SystemRecord};
 use ledger::id::SystemId;
 
 use super::{from_hex, hex};
@@ -33,19 +33,20 @@ pub(crate) fn imported(imported: Imported) -> v1::ImportAgenciesResponse {
         added: imported.added,
         changed: imported.changed,
         unchanged: imported.unchanged,
-        problems: imported
-            .problems
-            .into_iter()
-            .map(|problem| v1::ImportProblem {
-                row: problem.row,
-                column: problem.column,
-                message: problem.message,
-                message_en: problem.message_en,
-                cell: problem.cell,
-            })
-            .collect(),
+        problems: problems(imported.problems),
         differences: Vec::new(),
     }
+}
+
+pub(crate) fn problems(problems: Vec<ImportProblem>) -> Vec<v1::ImportProblem> {
+    let problem = |problem: ImportProblem| v1::ImportProblem {
+        row: problem.row,
+        column: problem.column,
+        message: problem.message,
+        message_en: problem.message_en,
+        cell: problem.cell,
+    };
+    problems.into_iter().map(problem).collect()
 }
 
 pub(crate) fn system_record(system: SystemRecord) -> v1::SystemRecord {

@@ -4,6 +4,7 @@ mod access_service;
 mod exchange_service;
 mod frames;
 mod history_service;
+mod lists;
 mod operations_service;
 mod push;
 mod registry_service;

@@ -4,7 +4,7 @@ use exchange::Caller;
 use ledger::id::SystemId;
 use tonic::{Request, Response, Status};
 
-use super::{Core, answer, tell};
+use super::{Core, answer, lists, tell};
 use crate::certificate::Certificate;
 use crate::v1::registry_service_server::RegistryService;
 use crate::{caller, convert, refused, v1};
@@ -249,51 +249,51 @@ impl RegistryService for Core {
 
     async fn export_agencies(
         &self,
-        _: Request<v1::ExportAgenciesRequest>,
+        request: Request<v1::ExportAgenciesRequest>,
     ) -> Result<Response<v1::ExportAgenciesResponse>, Status> {
-        Err(later())
+        lists::export(self, request).await
     }
 
     async fn publish(
         &self,
-        _: Request<v1::PublishRequest>,
+        request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::Publication>, Status> {
-        Err(later())
+        lists::publish(self, request).await
     }
 
     async fn list_publications(
         &self,
-        _: Request<v1::ListPublicationsRequest>,
+        request: Request<v1::ListPublicationsRequest>,
     ) -> Result<Response<v1::ListPublicationsResponse>, Status> {
-        Err(later())
+        lists::publications(self, request).await
     }
 
     async fn mark_sent(
         &self,
-        _: Request<v1::MarkSentRequest>,
+        request: Request<v1::MarkSentRequest>,
     ) -> Result<Response<v1::Publication>, Status> {
-        Err(later())
+        lists::mark_sent(self, request).await
     }
 
     async fn diff_publications(
         &self,
-        _: Request<v1::DiffPublicationsRequest>,
+        request: Request<v1::DiffPublicationsRequest>,
     ) -> Result<Response<v1::DiffRegistryResponse>, Status> {
-        Err(later())
+        lists::difference(self, request).await
     }
 
     async fn compare_list(
         &self,
-        _: Request<v1::CompareListRequest>,
+        request: Request<v1::CompareListRequest>,
     ) -> Result<Response<v1::CompareListResponse>, Status> {
-        Err(later())
+        lists::compare(self, request).await
     }
 
     async fn list_unknown(
         &self,
-        _: Request<v1::ListUnknownRequest>,
+        request: Request<v1::ListUnknownRequest>,
     ) -> Result<Response<v1::ListUnknownResponse>, Status> {
-        Err(later())
+        lists::unknown(self, request).await
     }
 
     async fn serve_agencies(

@@ -18,6 +18,17 @@ pub(crate) struct Agency {
     pub(crate) systems: Vec<String>,
     pub(crate) changed_at: Option<String>,
     pub(crate) changed_by: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) level: Option<String>,
+    pub(crate) contact: Option<String>,
+    pub(crate) centre: Option<String>,
+    pub(crate) forwards_to_successor: bool,
+    pub(crate) irregular: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) decision: Option<String>,
+    pub(crate) effective_from: Option<String>,
+    pub(crate) next_change: Option<String>,
+    pub(crate) revision: u64,
 }
 
 impl From<&v1::AgencyRecord> for Agency {
@@ -33,6 +44,156 @@ impl From<&v1::AgencyRecord> for Agency {
             systems: of.systems.clone(),
             changed_at: some(&of.changed_at),
             changed_by: some(&of.changed_by),
+            kind: some(&of.kind),
+            level: some(&of.level),
+            contact: some(&of.contact),
+            centre: some(&of.centre),
+            forwards_to_successor: of.forwards_to_successor,
+            irregular: some(&of.irregular),
+            reason: some(&of.reason),
+            decision: some(&of.decision),
+            effective_from: some(&of.effective_from),
+            next_change: some(&of.next_change),
+            revision: of.revision,
+        }
+    }
+}
+
+/// A value that changed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FieldChange {
+    pub(crate) field: String,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+}
+
+pub(crate) fn fields(of: &[v1::FieldChange]) -> Vec<FieldChange> {
+    of.iter()
+        .map(|field| FieldChange {
+            field: field.field.clone(),
+            before: some(&field.before),
+            after: some(&field.after),
+        })
+        .collect()
+}
+
+/// One change of one agency.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Change {
+    pub(crate) code: String,
+    pub(crate) name: String,
+    pub(crate) number: u64,
+    pub(crate) operation: String,
+    pub(crate) effective: String,
+    pub(crate) recorded: Option<String>,
+    pub(crate) by: Option<String>,
+    pub(crate) decision: Option<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) planned: bool,
+    pub(crate) fields: Vec<FieldChange>,
+}
+
+impl From<&v1::AgencyChange> for Change {
+    fn from(of: &v1::AgencyChange) -> Self {
+        Self {
+            code: of.code.clone(),
+            name: of.name.clone(),
+            number: of.number,
+            operation: of.operation.clone(),
+            effective: of.effective.clone(),
+            recorded: some(&of.recorded),
+            by: some(&of.by),
+            decision: some(&of.decision),
+            why: some(&of.why),
+            planned: of.planned,
+            fields: fields(&of.fields),
+        }
+    }
+}
+
+/// What became of one agency between two lists or moments.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Difference {
+    pub(crate) what: String,
+    pub(crate) code: String,
+    pub(crate) name: String,
+    pub(crate) fields: Vec<FieldChange>,
+}
+
+impl From<&v1::AgencyDifference> for Difference {
+    fn from(of: &v1::AgencyDifference) -> Self {
+        Self {
+            what: of.what.clone(),
+            code: of.code.clone(),
+            name: of.name.clone(),
+            fields: fields(&of.fields),
+        }
+    }
+}
+
+impl From<&v1::ListDifference> for Difference {
+    fn from(of: &v1::ListDifference) -> Self {
+        Self {
+            what: of.what.clone(),
+            code: of.code.clone(),
+            name: of.name.clone(),
+            fields: fields(&of.fields),
+        }
+    }
+}
+
+/// A published version of the list.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Publication {
+    pub(crate) version: u64,
+    pub(crate) at: String,
+    pub(crate) by: Option<String>,
+    pub(crate) as_of: String,
+    pub(crate) note: Option<String>,
+    pub(crate) agencies: u32,
+    pub(crate) sha256: String,
+    pub(crate) sent_on: Option<String>,
+    pub(crate) sent_document: Option<String>,
+    pub(crate) sent_by: Option<String>,
+}
+
+impl From<&v1::Publication> for Publication {
+    fn from(of: &v1::Publication) -> Self {
+        Self {
+            version: of.version,
+            at: of.at.clone(),
+            by: some(&of.by),
+            as_of: of.as_of.clone(),
+            note: some(&of.note),
+            agencies: of.agencies,
+            sha256: of.sha256.clone(),
+            sent_on: some(&of.sent_on),
+            sent_document: some(&of.sent_document),
+            sent_by: some(&of.sent_by),
+        }
+    }
+}
+
+/// A code in traffic that nobody registered.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct UnknownCode {
+    pub(crate) code: String,
+    pub(crate) role: String,
+    pub(crate) first_seen: String,
+    pub(crate) last_seen: String,
+    pub(crate) count: u64,
+    pub(crate) senders: Vec<String>,
+}
+
+impl From<&v1::UnknownCode> for UnknownCode {
+    fn from(of: &v1::UnknownCode) -> Self {
+        Self {
+            code: of.code.clone(),
+            role: of.role.clone(),
+            first_seen: of.first_seen.clone(),
+            last_seen: of.last_seen.clone(),
+            count: of.count,
+            senders: of.senders.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod alerts;
 mod broker;
 mod duplicates;
 mod ground;
+mod lists_out;
 mod main_job;
 mod moody;
 mod operators;
