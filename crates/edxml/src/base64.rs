@@ -199,6 +199,19 @@ impl Scan {
                 "data goes on after the padding",
                 "còn dữ liệu sau phần đệm",
             ))
+        } else if self.data % 4 == 1 && self.foreign > 0 {
+            Some(Detail::words(
+                format!(
+                    "without its {} foreign characters{} it does not come out whole",
+                    self.foreign,
+                    self.examples("such as")
+                ),
+                format!(
+                    "bỏ {} ký tự lạ{} thì không còn trọn vẹn",
+                    self.foreign,
+                    self.examples("như")
+                ),
+            ))
         } else if self.data % 4 == 1 {
             Some(Detail::words(
                 format!("cut off after {} characters", self.data),

@@ -16,6 +16,15 @@ pub enum ContentKind {
     Destroyed,
     /// ZIP, or a kind of file that is one: docx, xlsx, odt, jar.
     Zip,
+    /// Word from 2007 on (docx); like the next three, told from any ZIP by
+    /// [`of_file`](ContentKind::of_file) alone.
+    Word,
+    /// Excel from 2007 on (xlsx).
+    Excel,
+    /// PowerPoint from 2007 on (pptx).
+    PowerPoint,
+    /// OpenDocument: odt, ods, odp.
+    OpenDocument,
     /// The old files of Word, Excel and PowerPoint.
     OldOffice,
     /// Rich text.
@@ -69,6 +78,31 @@ impl ContentKind {
         }
     }
 
+    /// The kind of a whole file: of a ZIP also what kind of ZIP, by the names in its directory.
+    pub fn of_file(bytes: &[u8]) -> ContentKind {
+        let kind = ContentKind::of(&bytes[..bytes.len().min(16)]);
+        if kind != ContentKind::Zip {
+            return kind;
+        }
+        // The names stand in the archive's directory, at its end.
+        let directory = &bytes[bytes.len().saturating_sub(256 * 1024)..];
+        let has = |name: &[u8]| memchr::memmem::find(directory, name).is_some();
+        let first = bytes.get(30..).unwrap_or_default();
+        if first.starts_with(b"mimetypeapplication/vnd.oasis.opendocument") {
+            ContentKind::OpenDocument
+        } else if !has(b"[Content_Types].xml") {
+            ContentKind::Zip
+        } else if has(b"word/document.xml") {
+            ContentKind::Word
+        } else if has(b"xl/workbook.xml") {
+            ContentKind::Excel
+        } else if has(b"ppt/presentation.xml") {
+            ContentKind::PowerPoint
+        } else {
+            ContentKind::Zip
+        }
+    }
+
     /// In Vietnamese, for people.
     pub fn label_vi(self) -> &'static str {
         match self {
@@ -89,6 +123,10 @@ impl ContentKind {
             ContentKind::DestroyedPdf => "PDF destroyed by a text conversion",
             ContentKind::Destroyed => "file destroyed by a text conversion",
             ContentKind::Zip => "ZIP",
+            ContentKind::Word => "Word (docx)",
+            ContentKind::Excel => "Excel (xlsx)",
+            ContentKind::PowerPoint => "PowerPoint (pptx)",
+            ContentKind::OpenDocument => "OpenDocument",
             ContentKind::OldOffice => "old Word or Excel file",
             ContentKind::Rtf => "RTF",
             ContentKind::Jpeg => "JPEG",
@@ -111,6 +149,10 @@ impl ContentKind {
             ContentKind::DestroyedPdf => "destroyed-pdf",
             ContentKind::Destroyed => "destroyed",
             ContentKind::Zip => "zip",
+            ContentKind::Word => "docx",
+            ContentKind::Excel => "xlsx",
+            ContentKind::PowerPoint => "pptx",
+            ContentKind::OpenDocument => "opendocument",
             ContentKind::OldOffice => "old-office",
             ContentKind::Rtf => "rtf",
             ContentKind::Jpeg => "jpeg",
@@ -244,6 +286,35 @@ mod tests {
         ] {
             assert_eq!(ContentKind::of(magic).as_str(), kind, "{magic:?}");
         }
+    }
+
+    #[test]
+    fn kinds_of_zip_are_told_apart_by_what_is_in_them() {
+        use std::io::Write as _;
+        use zip::write::{SimpleFileOptions, ZipWriter};
+        let stored =
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (names, kind) in [
+            (&["[Content_Types].xml", "word/document.xml"][..], "docx"),
+            (&["[Content_Types].xml", "xl/workbook.xml"], "xlsx"),
+            (&["[Content_Types].xml", "ppt/presentation.xml"], "pptx"),
+            (&["[Content_Types].xml", "x"], "zip"),
+            (&["word/document.xml"], "zip"),
+            (&["mimetype", "content.xml"], "opendocument"),
+            (&["a.pdf"], "zip"),
+        ] {
+            let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+            for name in names {
+                zip.start_file(*name, stored).unwrap();
+                zip.write_all(b"application/vnd.oasis.opendocument.text")
+                    .unwrap();
+            }
+            let bytes = zip.finish().unwrap().into_inner();
+            assert_eq!(ContentKind::of_file(&bytes).as_str(), kind, "{names:?}");
+            assert_eq!(ContentKind::of(&bytes).as_str(), "zip");
+        }
+        assert_eq!(ContentKind::of_file(b"%PDF-1.7").as_str(), "pdf");
+        assert_eq!(ContentKind::of_file(b"PK\x03\x04").as_str(), "zip");
     }
 
     #[test]

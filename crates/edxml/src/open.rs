@@ -46,7 +46,7 @@ pub struct Opened {
 impl Opened {
     /// What the file really is.
     pub fn kind(&self) -> ContentKind {
-        ContentKind::of(&self.bytes[..self.bytes.len().min(16)])
+        ContentKind::of_file(&self.bytes)
     }
 }
 
@@ -275,6 +275,20 @@ mod tests {
         }
         assert!(matches!(
             open("a.doc", &liar, &limits),
+            Err(OpenError::Bomb(_) | OpenError::Damaged(_))
+        ));
+    }
+
+    /// Four gigabytes announced by a few bytes: refused before anything is unpacked.
+    #[test]
+    fn what_is_announced_too_large_is_not_unpacked() {
+        let mut liar = pack(&[("a", b"xin chao")]);
+        let directory = memchr::memmem::rfind(&liar, b"PK\x01\x02").unwrap();
+        for at in [22, directory + 24] {
+            liar[at..at + 4].copy_from_slice(&(u32::MAX - 1).to_le_bytes());
+        }
+        assert!(matches!(
+            open("a.doc", &liar, &OpenLimits::default()),
             Err(OpenError::Bomb(_) | OpenError::Damaged(_))
         ));
     }

@@ -2,6 +2,7 @@
 
 mod convert;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -187,7 +188,9 @@ fn files(named: &[PathBuf]) -> Vec<(PathBuf, Option<io::Error>)> {
         match walk(path, &mut inside, 0) {
             Err(error) => files.push((path.clone(), Some(error))),
             Ok(()) if inside.is_empty() => {
-                let error = io::Error::other("the folder has no *.edxml or *.xml in it");
+                let error = io::Error::other(
+                    "thư mục không có tệp *.edxml hay *.xml (the folder has no *.edxml or *.xml in it)",
+                );
                 files.push((path.clone(), Some(error)));
             }
             Ok(()) => {
@@ -223,26 +226,34 @@ fn check<'a>(path: &Path, name: &'a str, level: Level, excerpts: bool) -> io::Re
     let buffered = BufReader::with_capacity(256 << 10, &mut source);
     let reading = edxml::read_from(buffered, &Limits::default())?;
     let mut verdict = judge(name, &reading, level);
-    if excerpts && reading.encoding == Encoding::Utf8 {
+    if excerpts {
         for (found, finding) in verdict.findings.iter_mut().zip(&reading.findings) {
-            found.excerpt = excerpt(&mut source, finding.offset)?;
+            found.excerpt = excerpt(&mut source, finding.offset, reading.encoding)?;
         }
     }
     Ok(verdict)
 }
 
 /// The line around a byte of the source. `None` if there is nothing to see.
-fn excerpt(source: &mut (impl Read + Seek + ?Sized), offset: u64) -> io::Result<Option<Excerpt>> {
+fn excerpt(
+    source: &mut (impl Read + Seek + ?Sized),
+    offset: u64,
+    encoding: Encoding,
+) -> io::Result<Option<Excerpt>> {
     const BEFORE: u64 = 60;
     const AFTER: u64 = 120;
+    // Even, so that two-byte units stay whole.
     let start = offset.saturating_sub(BEFORE);
     source.seek(SeekFrom::Start(start))?;
     let mut window = Vec::new();
     source
         .take(offset - start + AFTER)
         .read_to_end(&mut window)?;
+    let whole = window.len() as u64 == offset - start + AFTER;
     let at = usize::try_from(offset - start).map_or(window.len(), |at| at.min(window.len()));
     let (before, after) = window.split_at(at);
+    let (before, after) = (narrow(before, encoding), narrow(after, encoding));
+    let (before, after) = (before.as_ref(), after.as_ref());
     let (before, cut) = match before.iter().rposition(|b| *b == b'\n') {
         Some(end) => (&before[end + 1..], false),
         None => (before, start > 0),
@@ -254,7 +265,7 @@ fn excerpt(source: &mut (impl Read + Seek + ?Sized), offset: u64) -> io::Result<
         .unwrap_or(before.len());
     let before = &before[whole..];
     let line_end = after.iter().position(|b| matches!(b, b'\n' | b'\r'));
-    let long = line_end.is_none() && after.len() as u64 == AFTER;
+    let long = line_end.is_none() && whole;
     let mut after = &after[..line_end.unwrap_or(after.len())];
     if let (true, Err(error)) = (long, std::str::from_utf8(after)) {
         after = &after[..error.valid_up_to()];
@@ -282,6 +293,21 @@ fn excerpt(source: &mut (impl Read + Seek + ?Sized), offset: u64) -> io::Result<
         before: head.chars().count(),
         text,
     }))
+}
+
+/// UTF-16 as UTF-8, for people to see.
+fn narrow(bytes: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
+    let unit = match encoding {
+        Encoding::Utf8 => return Cow::Borrowed(bytes),
+        Encoding::Utf16Le => u16::from_le_bytes,
+        Encoding::Utf16Be => u16::from_be_bytes,
+    };
+    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    let text: String = char::decode_utf16(units)
+        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .filter(|c| *c != '\u{FEFF}')
+        .collect();
+    Cow::Owned(text.into_bytes())
 }
 
 fn judge<'a>(name: &'a str, reading: &Reading, level: Level) -> Verdict<'a> {
@@ -480,19 +506,25 @@ mod tests {
         let text = "<a>\r\n  <b>Huế</b><c>x</c>\r\n</a>";
         let mark = |needle: &str| {
             let offset = text.find(needle).unwrap() as u64;
-            excerpt(&mut Cursor::new(text), offset).unwrap().unwrap()
+            let found = excerpt(&mut Cursor::new(text), offset, Encoding::Utf8);
+            found.unwrap().unwrap()
         };
+        // In UTF-16 the same is seen.
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let units = text[..text.find("<c>").unwrap()].encode_utf16().count();
+        let seen = excerpt(&mut Cursor::new(wide), 2 * units as u64, Encoding::Utf16Be);
+        assert_eq!(seen.unwrap().unwrap(), mark("<c>"));
         let found = mark("<c>");
         assert_eq!(found.text, "<b>Huế</b><c>x</c>");
         assert_eq!(found.before, "<b>Huế</b>".chars().count());
         assert_eq!(mark("<b>").before, 0);
         assert_eq!(mark("<a>").text, "<a>");
         let long = format!("{}!{}", "ế".repeat(100), "ế".repeat(100));
-        let found = excerpt(&mut Cursor::new(&long), 300).unwrap().unwrap();
+        let found = excerpt(&mut Cursor::new(&long), 300, Encoding::Utf8).unwrap().unwrap();
         assert_eq!(found.text.chars().nth(found.before), Some('!'));
         assert!(found.text.starts_with("…ế") && found.text.ends_with("ế…"));
-        assert_eq!(excerpt(&mut Cursor::new(""), 0).unwrap(), None);
-        assert!(excerpt(&mut Cursor::new("ab"), 9).unwrap().is_some());
+        assert_eq!(excerpt(&mut Cursor::new(""), 0, Encoding::Utf8).unwrap(), None);
+        assert!(excerpt(&mut Cursor::new("ab"), 9, Encoding::Utf8).unwrap().is_some());
 
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
         let file = folder.join("malformed/not-well-formed.edxml");

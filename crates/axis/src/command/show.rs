@@ -291,6 +291,7 @@ fn attached(
         problem: None,
     };
     if !attachment.decodable {
+        (shown.kind, shown.label) = ("unreadable", "không đọc được");
         shown.problem = Some("không phải base64 (not base64)".to_owned());
         return Ok(shown);
     }
