@@ -249,7 +249,7 @@ fn excerpt(
     source
         .take(offset - start + AFTER)
         .read_to_end(&mut window)?;
-    let whole = window.len() as u64 == offset - start + AFTER;
+    let full = window.len() as u64 == offset - start + AFTER;
     let at = usize::try_from(offset - start).map_or(window.len(), |at| at.min(window.len()));
     let (before, after) = window.split_at(at);
     let (before, after) = (narrow(before, encoding), narrow(after, encoding));
@@ -265,7 +265,7 @@ fn excerpt(
         .unwrap_or(before.len());
     let before = &before[whole..];
     let line_end = after.iter().position(|b| matches!(b, b'\n' | b'\r'));
-    let long = line_end.is_none() && whole;
+    let long = line_end.is_none() && full;
     let mut after = &after[..line_end.unwrap_or(after.len())];
     if let (true, Err(error)) = (long, std::str::from_utf8(after)) {
         after = &after[..error.valid_up_to()];
