@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "registry",
         "access",
         "history",
+        "alerts",
         "operations",
     ]
     .map(|name| format!("axis/v1/{name}.proto"));

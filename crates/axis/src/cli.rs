@@ -51,6 +51,8 @@ enum Command {
     /// What the broker team sets up for the AMQP bus
     #[command(subcommand)]
     Bus(command::bus::Command),
+    /// What must be looked at: alerts that stand, or all there were
+    Alerts(command::alerts::Args),
     /// Deliver again what was settled: after a receiver restored an old backup
     Redeliver(command::redeliver::Args),
     /// The working days and hours that the rules count by; needs no axis
@@ -85,6 +87,7 @@ impl Cli {
             Command::System(command) => Box::pin(command::system::run(command)).await,
             Command::Queues(args) => Box::pin(command::queues::run(args)).await,
             Command::Bus(command) => Box::pin(command::bus::run(command)).await,
+            Command::Alerts(args) => Box::pin(command::alerts::run(args)).await,
             Command::Redeliver(args) => Box::pin(command::redeliver::run(args)).await,
             Command::Calendar(args) => command::calendar::run(&args),
             Command::Verify(args) => Box::pin(command::verify::run(args)).await,

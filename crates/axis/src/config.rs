@@ -6,6 +6,7 @@
 
 mod alerts;
 mod bus;
+mod notices;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::alerts::Alerts;
 pub(crate) use self::bus::Bus;
+pub(crate) use self::notices::Notices;
 use crate::cli::VERSION;
 
 /// Everything `axis serve` can be told.
@@ -41,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) journal: Journal,
     /// From when on something is an alert.
     pub(crate) alerts: Alerts,
+    /// Who is told of alerts.
+    pub(crate) notices: Notices,
     /// The daemon's own log.
     pub(crate) log: Log,
     /// The working calendar.
@@ -322,6 +326,17 @@ impl Config {
         options
     }
 
+    /// The certificates of the listeners.
+    pub(crate) fn certificates(&self) -> Vec<PathBuf> {
+        let files = [&self.grpc.tls, &self.console.tls];
+        let mut files: Vec<_> = files
+            .into_iter()
+            .filter_map(|tls| tls.cert.clone())
+            .collect();
+        files.dedup();
+        files
+    }
+
     /// What the HTTP listener is told of it.
     pub(crate) fn web_options(&self) -> api::WebOptions {
         let mut options = api::WebOptions::new(self.console.listen);
@@ -452,6 +467,7 @@ impl Config {
         }
         self.alerts.check()?;
         self.bus.check()?;
+        self.notices.check()?;
         check_filter("log.filter", &self.log.filter)?;
         self.check_places()?;
         self.check_tls()

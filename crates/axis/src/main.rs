@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or not found, 2 wrong use, 3 the axis cannot be reached.
 
+mod certificates;
 mod cli;
 mod command;
 mod config;

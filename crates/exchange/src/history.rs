@@ -227,14 +227,14 @@ impl Exchange {
     }
 }
 
-fn page_size(asked: u32) -> usize {
+pub(crate) fn page_size(asked: u32) -> usize {
     match asked {
         0 => 100,
         asked => asked.min(1_000) as usize,
     }
 }
 
-fn cursor(token: &str) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn cursor(token: &str) -> Result<Vec<u8>, Refusal> {
     let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
     if !token.is_empty() && bytes.len() != 12 {
         return Err(Refusal::new(Name::BadArgument).at(

@@ -269,6 +269,8 @@ calls! {
     operations.drop_dead(v1::DropDeadRequest) -> v1::DropDeadResponse;
     /// Opens a new round of deliveries (operators).
     operations.redeliver(v1::RedeliverRequest) -> v1::RedeliverResponse;
+    /// Alerts that stand, or all there were (operators).
+    operations.alerts(v1::AlertsRequest) -> v1::AlertsResponse;
     /// Checks the running axis's journal (operators).
     operations.verify(v1::VerifyRequest) -> v1::VerifyResponse;
 }

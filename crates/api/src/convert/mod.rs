@@ -1,10 +1,12 @@
 //! From the exchange's values to the messages of axis.v1, and back.
 
+mod alerts;
 mod history;
 mod package;
 mod queues;
 mod registry;
 
+pub(crate) use alerts::{alert_page, standing_alerts};
 pub(crate) use history::*;
 pub(crate) use package::*;
 pub(crate) use queues::*;

@@ -170,6 +170,22 @@ impl OperationsService for Core {
         )
     }
 
+    async fn alerts(
+        &self,
+        request: Request<v1::AlertsRequest>,
+    ) -> Result<Response<v1::AlertsResponse>, Status> {
+        caller::operator_of(request.extensions()).map_err(tell)?;
+        let asked = request.into_inner();
+        if !asked.all {
+            let standing = self.exchange.standing_alerts();
+            return Ok(Response::new(convert::standing_alerts(standing)));
+        }
+        let page = self
+            .exchange
+            .alert_history(&asked.page_token, asked.page_size);
+        answer(page.await.map(convert::alert_page))
+    }
+
     async fn verify(
         &self,
         request: Request<v1::VerifyRequest>,

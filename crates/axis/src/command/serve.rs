@@ -15,7 +15,7 @@ use crate::config::{Config, LogFormat};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::watchdog::{self, tell};
-use crate::{log, output};
+use crate::{certificates, log, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -70,6 +70,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     };
     let metrics = console::Metrics::install(build, &config.data.dir)
         .map_err(|error| Failure::caused_by(&error))?;
+    let notices =
+        notice::Notices::new(config.notices.options()).map_err(
+            |error| match Failure::caused_by(&error) {
+                Failure::Refused(text) => Failure::usage(format!("[notices]: {text}")),
+                other => other,
+            },
+        )?;
     let listening = api::bind(config.server_options())
         .await
         .map_err(refused_to_serve)?;
@@ -87,6 +94,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let running = start(listening, &exchange, &stop).await?;
     let web = web.serve(console::router(&exchange, &metrics), stop.clone());
     let upkeep = tokio::spawn(metrics.upkeep(stop.clone()));
+    let certificates = tokio::spawn(certificates::watch(
+        exchange.clone(),
+        config.certificates(),
+        stop.clone(),
+    ));
+    let notices = notices.map(|notices| tokio::spawn(notices.run(exchange.clone(), stop.clone())));
     announce(&running, web.address(), args.json)?;
     tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let watchdog = tokio::spawn(watchdog::feed(exchange.clone(), stop.clone()));
@@ -109,7 +122,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         }
     }
     // They end with the token; a panic in one would have ended the process.
-    let _ = tokio::join!(watchdog, upkeep);
+    let _ = tokio::join!(watchdog, upkeep, certificates);
+    if let Some(notices) = notices {
+        let _ = notices.await;
+    }
     Ok(())
 }
 

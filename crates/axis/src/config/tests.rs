@@ -24,6 +24,15 @@ fn full() -> Config {
         client_ca: path(),
     };
     full.console.tls = full.grpc.tls.clone();
+    let text = || Some("x".to_owned());
+    full.notices.mail.server = text();
+    full.notices.mail.user = text();
+    full.notices.mail.from = text();
+    full.notices.mail.ca = path();
+    full.notices.mail.password_file = path();
+    full.notices.webhook.url = text();
+    full.notices.webhook.ca = path();
+    full.notices.webhook.token_file = path();
     full.journal.anchors = path();
     full.calendar.folder = path();
     full.bus.password_file = path();

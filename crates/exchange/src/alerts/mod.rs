@@ -13,6 +13,8 @@ mod watch;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger::event::{AlertCleared, AlertRaised, AlertTold};
 use ledger::id::PackageId;
 use ledger::time::Ms;
@@ -22,6 +24,7 @@ pub use kind::{Kind, Severity, Told, Words};
 pub use limits::AlertLimits;
 pub use watch::{Backlog, LaneBacklog, SystemBacklog};
 
+use crate::history::{cursor, page_size};
 use crate::refusal::Refusal;
 use crate::service::{Exchange, Inner};
 
@@ -92,8 +95,8 @@ impl Alert {
 pub struct AlertPage {
     /// Standing and cleared ones.
     pub alerts: Vec<Alert>,
-    /// Where the next page begins; empty behind the last one.
-    pub next: Vec<u8>,
+    /// The token of the next page; empty behind the last one.
+    pub next: String,
 }
 
 #[derive(Debug)]
@@ -401,20 +404,21 @@ impl Exchange {
         self.inner.alerts.standing()
     }
 
-    /// The history of alerts, standing and cleared, the newest first; from `cursor` on if it
-    /// is not empty.
+    /// The history of alerts, standing and cleared, the newest first: a page of at most
+    /// `size` (0 = 100, at most 1,000), from where the page before ended.
     ///
     /// # Errors
-    /// INTERNAL if the ledger cannot be read.
-    pub async fn alert_history(&self, cursor: Vec<u8>, limit: usize) -> Result<AlertPage, Refusal> {
-        let limit = limit.clamp(1, 1_000);
+    /// BAD_ARGUMENT for a token that no page gave; INTERNAL if the ledger cannot be read.
+    pub async fn alert_history(&self, token: &str, size: u32) -> Result<AlertPage, Refusal> {
+        let cursor = cursor(token)?;
+        let limit = page_size(size);
         let found = self
             .inner
             .ask(move |query| query.alerts(&cursor, limit))
             .await?;
         let next = match found.last() {
-            Some(last) if found.len() == limit => last.cursor.clone(),
-            _ => Vec::new(),
+            Some(last) if found.len() == limit => URL_SAFE_NO_PAD.encode(&last.cursor),
+            _ => String::new(),
         };
         Ok(AlertPage {
             alerts: found.into_iter().map(Alert::of).collect(),

@@ -35,11 +35,7 @@ pub(crate) async fn stands(exchange: &Exchange, expected: &[(&str, &str)]) {
 }
 
 async fn history(exchange: &Exchange) -> Vec<Alert> {
-    exchange
-        .alert_history(Vec::new(), 100)
-        .await
-        .unwrap()
-        .alerts
+    exchange.alert_history("", 100).await.unwrap().alerts
 }
 
 const NOON: Ms = Ms(1_795_309_200_000);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// The crates in the order of the design: each may use those before it, never those after it.
 const ORDER: &[&str] = &[
     "edxml", "lists", "journal", "ledger", "bus", "exchange", "seal", "vxp", "bridge", "api",
-    "console", "axis", "testkit", "e2e", "xtask",
+    "console", "notice", "axis", "testkit", "e2e", "xtask",
 ];
 
 /// Crates that only one of ours may depend on, and why.
