@@ -292,13 +292,13 @@ fn history_finds_packages_and_refused_pushes() {
 #[test]
 fn queues_count_what_waits_by_agency_and_lane() {
     let house = House::new();
-    assert!(house.ask(&["queues"]).is_empty());
+    assert!(house.ask(&["queues", "--by", "agency"]).is_empty());
     let package = |id: &str, level| Document::new(A, &[B, C], id).level(level).bytes();
     let _ = house.send(&[package("d0", 0), package("d1", 1), package("d3", 3)]);
     let out = tempfile::tempdir().unwrap();
     let args = args!["receive", "--max", "1", "--json", "--out", out.path()];
     house.cli(&house.c).run(args).unwrap().ok().unwrap();
-    let queues = house.ask(&["queues"]);
+    let queues = house.ask(&["queues", "--by", "agency"]);
     let of = |code: &str| queues.iter().find(|line| line["agency"] == code).unwrap();
     let keys: Vec<_> = of(B)
         .as_object()
@@ -312,14 +312,22 @@ fn queues_count_what_waits_by_agency_and_lane() {
             "agency",
             "name",
             "systems",
+            "state",
             "pending",
             "fetched",
             "held",
             "dead",
+            "forwarding",
+            "leased",
+            "ready",
+            "unacked",
             "lanes",
             "oldest_at",
+            "in_per_minute",
+            "out_per_minute",
             "streams",
-            "last_fetch_at"
+            "last_fetch_at",
+            "paused_at"
         ]
     );
     assert_eq!(
@@ -339,7 +347,7 @@ fn queues_count_what_waits_by_agency_and_lane() {
     assert!(
         house
             .axis
-            .operate(["queues"])
+            .operate(["queues", "--by", "agency"])
             .unwrap()
             .ok()
             .unwrap()

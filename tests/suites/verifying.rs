@@ -245,18 +245,22 @@ fn told(axis: &Axis) -> Vec<Value> {
     ] {
         all.extend(axis.operate(args).unwrap().ok().unwrap().json().unwrap());
     }
-    for mut queue in axis
-        .operate(["queues", "--json"])
-        .unwrap()
-        .ok()
-        .unwrap()
-        .json()
-        .unwrap()
-    {
-        // Known since the start only.
-        queue["last_fetch_at"] = json!(null);
-        all.push(queue);
+    let queues = axis.operate(["queues", "--by", "agency", "--json"]);
+    let mut queues = queues.unwrap().ok().unwrap().json().unwrap();
+    for queue in &mut queues {
+        // Known since the start only, and so what follows from it.
+        for key in [
+            "last_fetch_at",
+            "state",
+            "leased",
+            "in_per_minute",
+            "out_per_minute",
+        ] {
+            queue[key] = json!(null);
+        }
     }
+    queues.sort_by_key(|queue| queue["agency"].to_string());
+    all.extend(queues);
     all
 }
 

@@ -46,13 +46,22 @@ enum Command {
     /// The connected systems and their keys
     #[command(subcommand)]
     System(command::system::Command),
-    /// What waits, per agency
+    /// What waits, per system and lane or per agency, the worst first
     Queues(command::queues::Args),
     /// What the broker team sets up for the AMQP bus
     #[command(subcommand)]
     Bus(command::bus::Command),
     /// What must be looked at: alerts that stand, or all there were
     Alerts(command::alerts::Args),
+    /// Why something has not arrived, whose turn it is, and what helps
+    Why(command::why::Args),
+    /// Stop delivery to an agency or a system; admission goes on
+    Pause(command::pause::Args),
+    /// Let what a pause kept flow
+    Resume(command::pause::Args),
+    /// Deliveries given up after too many leases
+    #[command(subcommand)]
+    Dead(command::dead::Command),
     /// Deliver again what was settled: after a receiver restored an old backup
     Redeliver(command::redeliver::Args),
     /// The working days and hours that the rules count by; needs no axis
@@ -88,6 +97,10 @@ impl Cli {
             Command::Queues(args) => Box::pin(command::queues::run(args)).await,
             Command::Bus(command) => Box::pin(command::bus::run(command)).await,
             Command::Alerts(args) => Box::pin(command::alerts::run(args)).await,
+            Command::Why(args) => Box::pin(command::why::run(args)).await,
+            Command::Pause(args) => Box::pin(command::pause::pause(args)).await,
+            Command::Resume(args) => Box::pin(command::pause::resume(args)).await,
+            Command::Dead(command) => Box::pin(command::dead::run(command)).await,
             Command::Redeliver(args) => Box::pin(command::redeliver::run(args)).await,
             Command::Calendar(args) => command::calendar::run(&args),
             Command::Verify(args) => Box::pin(command::verify::run(args)).await,

@@ -1,11 +1,13 @@
 //! The objects that `--json` prints: stable, documented in `docs/cli.md`. What is absent is
 //! `null`; times are ISO 8601 with `+07:00`; hashes are hex.
 
+mod queues;
 mod registry;
 
 use api::v1;
 use serde::Serialize;
 
+pub(crate) use queues::{Dead, Pause, Queue, Why};
 pub(crate) use registry::{
     Agency, Change, Difference, FieldChange, Publication, System, UnknownCode,
 };
@@ -305,58 +307,6 @@ impl Trace {
                     anchor: some(&event.anchor),
                 })
                 .collect(),
-        }
-    }
-}
-
-/// What waits for one agency.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Queue {
-    pub(crate) agency: String,
-    pub(crate) name: Option<String>,
-    pub(crate) systems: Vec<String>,
-    pub(crate) pending: u64,
-    pub(crate) fetched: u64,
-    pub(crate) held: u64,
-    pub(crate) dead: u64,
-    pub(crate) lanes: Lanes,
-    pub(crate) oldest_at: Option<String>,
-    pub(crate) streams: u32,
-    pub(crate) last_fetch_at: Option<String>,
-}
-
-/// Pending and fetched deliveries by lane.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Lanes {
-    pub(crate) flash: u64,
-    pub(crate) urgent: u64,
-    pub(crate) status: u64,
-    pub(crate) routine: u64,
-}
-
-impl From<&v1::AgencyQueue> for Queue {
-    fn from(of: &v1::AgencyQueue) -> Self {
-        let mut lanes = Lanes::default();
-        for lane in &of.lanes {
-            match lane.lane() {
-                v1::Lane::Flash => lanes.flash += lane.depth,
-                v1::Lane::Urgent => lanes.urgent += lane.depth,
-                v1::Lane::Status => lanes.status += lane.depth,
-                v1::Lane::Routine | v1::Lane::Unspecified => lanes.routine += lane.depth,
-            }
-        }
-        Self {
-            agency: code(of.agency.as_ref()),
-            name: some(name(of.agency.as_ref())),
-            systems: of.systems.clone(),
-            pending: of.pending,
-            fetched: of.fetched,
-            held: of.held,
-            dead: of.dead,
-            lanes,
-            oldest_at: some(&of.oldest_at),
-            streams: of.streams,
-            last_fetch_at: some(&of.last_fetch_at),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The words for kinds and states: one for scripts, one for people.
 
-use api::v1::{DeliveryState, PackageKind};
+use api::v1::{DeliveryState, Lane, PackageKind};
 
 /// `document` or `status`; `unknown` for what a later axis may send.
 pub(crate) const fn kind(kind: PackageKind) -> &'static str {
@@ -17,6 +17,45 @@ pub(crate) const fn kind_vi(kind: PackageKind) -> &'static str {
         PackageKind::Document => "văn bản",
         PackageKind::Status => "trạng thái",
         PackageKind::Unspecified => "?",
+    }
+}
+
+/// The lane for scripts.
+pub(crate) const fn lane(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Flash => "flash",
+        Lane::Urgent => "urgent",
+        Lane::Status => "status",
+        Lane::Routine => "routine",
+        Lane::Unspecified => "unknown",
+    }
+}
+
+/// The lane in Vietnamese, by its word for scripts.
+pub(crate) fn lane_vi(lane: &str) -> &str {
+    match lane {
+        "flash" => "hỏa tốc",
+        "urgent" => "khẩn",
+        "status" => "trạng thái",
+        "routine" => "thường",
+        other => other,
+    }
+}
+
+/// How a queue stands, in Vietnamese; a word that a later axis may send stays as it is.
+pub(crate) fn queue_state_vi(state: &str) -> &str {
+    match state {
+        "blocked" => "trục không giao được",
+        "no-system" => "chưa có hệ thống",
+        "shut-out" => "hệ thống bị khóa",
+        "no-consumer" => "không ai đến lấy",
+        "dead-letters" => "có bản ngừng gửi",
+        "slow" => "chậm",
+        "paused" => "tạm dừng",
+        "held" => "bị giữ",
+        "flowing" => "đang chảy",
+        "idle" => "rảnh",
+        other => other,
     }
 }
 

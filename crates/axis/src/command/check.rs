@@ -520,11 +520,20 @@ mod tests {
         assert_eq!(mark("<b>").before, 0);
         assert_eq!(mark("<a>").text, "<a>");
         let long = format!("{}!{}", "ế".repeat(100), "ế".repeat(100));
-        let found = excerpt(&mut Cursor::new(&long), 300, Encoding::Utf8).unwrap().unwrap();
+        let found = excerpt(&mut Cursor::new(&long), 300, Encoding::Utf8)
+            .unwrap()
+            .unwrap();
         assert_eq!(found.text.chars().nth(found.before), Some('!'));
         assert!(found.text.starts_with("…ế") && found.text.ends_with("ế…"));
-        assert_eq!(excerpt(&mut Cursor::new(""), 0, Encoding::Utf8).unwrap(), None);
-        assert!(excerpt(&mut Cursor::new("ab"), 9, Encoding::Utf8).unwrap().is_some());
+        assert_eq!(
+            excerpt(&mut Cursor::new(""), 0, Encoding::Utf8).unwrap(),
+            None
+        );
+        assert!(
+            excerpt(&mut Cursor::new("ab"), 9, Encoding::Utf8)
+                .unwrap()
+                .is_some()
+        );
 
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
         let file = folder.join("malformed/not-well-formed.edxml");

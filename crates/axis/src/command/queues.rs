@@ -1,17 +1,48 @@
-//! `axis queues`: what waits, per agency.
+//! `axis queues`: what waits, per system and lane or per agency, the worst first.
 
+use api::client::Client;
 use api::v1;
+use clap::ValueEnum;
 
 use crate::door::{OperatorArgs, Patience};
 use crate::failure::Failure;
-use crate::{output, shape, story};
+use crate::{output, shape, story, words};
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+/// How lines are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// A line for each lane of each system
+    #[default]
+    System,
+    /// A line for each agency
+    Agency,
+}
+
+/// Which queues.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Which {
+    /// How lines are made
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) by: By,
     /// Only this agency (any of its codes)
     #[arg(long, value_name = "CODE")]
     agency: Option<String>,
-    /// One JSON object an agency on stdout
+    /// Only this system
+    #[arg(long, value_name = "ID")]
+    system: Option<String>,
+    /// Also those that nothing is open for
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// At most so many lines; 0 means all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max: usize,
+    /// One JSON object a line on stdout
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -26,62 +57,110 @@ pub(crate) struct Args {
 /// A refusal, or no axis there.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let client = args.operator.connect(args.patience).await?;
-    let queues = client
-        .queues(v1::QueuesRequest {
-            agency: args.agency,
-            ..v1::QueuesRequest::default()
-        })
-        .await?
-        .queues;
-    let queues: Vec<_> = queues.iter().map(shape::Queue::from).collect();
+    let max = if args.max == 0 { usize::MAX } else { args.max };
+    let queues = fetch(&client, &args.which, max).await?;
     if args.json {
         for queue in &queues {
             output::json(queue)?;
         }
         return Ok(());
     }
-    output::line(table(&queues))?;
+    output::line(table(args.which.by, &queues))?;
     Ok(())
 }
 
-fn table(queues: &[shape::Queue]) -> String {
+/// Page by page, at most `max` lines.
+///
+/// # Errors
+/// A refusal, or no axis there.
+pub(crate) async fn fetch(
+    client: &Client,
+    which: &Which,
+    max: usize,
+) -> Result<Vec<shape::Queue>, Failure> {
+    let by = match which.by {
+        By::System => v1::QueuesBy::System,
+        By::Agency => v1::QueuesBy::Agency,
+    };
+    let mut request = v1::QueuesRequest {
+        by: by.into(),
+        agency: which.agency.clone(),
+        system: which.system.clone(),
+        all: which.all,
+        page_size: u32::try_from(max.min(2_000)).unwrap_or(2_000),
+        page_token: String::new(),
+    };
+    let mut queues = Vec::new();
+    loop {
+        let page = client.queues(request.clone()).await?;
+        queues.extend(page.queues.iter().map(shape::Queue::from));
+        if page.next_page_token.is_empty() || queues.len() >= max {
+            queues.truncate(max);
+            return Ok(queues);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+/// The headings of [`cells`].
+pub(crate) const fn header(by: By) -> [&'static str; 14] {
+    let (one, two) = match by {
+        By::System => ("Hệ thống", "Làn"),
+        By::Agency => ("Cơ quan", "Tên"),
+    };
+    [
+        one,
+        two,
+        "Tình trạng",
+        "Chờ",
+        "Đã lấy",
+        "Đang giữ",
+        "Trong hàng",
+        "Chưa ack",
+        "Ngừng",
+        "Luồng",
+        "Cũ nhất",
+        "Vào/ph",
+        "Ra/ph",
+        "Lấy lần cuối",
+    ]
+}
+
+/// A line's cells.
+pub(crate) fn cells(queue: &shape::Queue) -> [String; 14] {
+    let (one, two) = match (&queue.system, &queue.agency) {
+        (Some(system), _) if system.is_empty() => ("—".to_owned(), String::new()),
+        (Some(system), _) => (system.clone(), String::new()),
+        (None, agency) => (
+            agency.clone().unwrap_or_default(),
+            output::shorten(queue.name.as_deref().unwrap_or(""), 28),
+        ),
+    };
+    let two = queue
+        .lane
+        .map_or(two, |lane| words::lane_vi(lane).to_owned());
+    let time = |at: &Option<String>| at.as_deref().map(story::clock).unwrap_or_default();
+    [
+        one,
+        two,
+        words::queue_state_vi(&queue.state).to_owned(),
+        queue.pending.to_string(),
+        queue.fetched.to_string(),
+        queue.leased.to_string(),
+        queue.ready.to_string(),
+        queue.unacked.to_string(),
+        queue.dead.to_string(),
+        queue.streams.to_string(),
+        time(&queue.oldest_at),
+        queue.in_per_minute.to_string(),
+        queue.out_per_minute.to_string(),
+        time(&queue.last_fetch_at),
+    ]
+}
+
+fn table(by: By, queues: &[shape::Queue]) -> String {
     if queues.is_empty() {
         return "Không có gì đang chờ (nothing waits).".to_owned();
     }
-    output::table(
-        [
-            "Cơ quan",
-            "Tên",
-            "Hệ thống",
-            "Chờ",
-            "Đã lấy",
-            "Giữ",
-            "Ngừng",
-            "Hỏa tốc",
-            "Khẩn",
-            "Trạng thái",
-            "Thường",
-            "Cũ nhất",
-        ],
-        queues.iter().map(|queue| {
-            [
-                queue.agency.clone(),
-                output::shorten(queue.name.as_deref().unwrap_or(""), 32),
-                queue.systems.join(", "),
-                queue.pending.to_string(),
-                queue.fetched.to_string(),
-                queue.held.to_string(),
-                queue.dead.to_string(),
-                queue.lanes.flash.to_string(),
-                queue.lanes.urgent.to_string(),
-                queue.lanes.status.to_string(),
-                queue.lanes.routine.to_string(),
-                queue
-                    .oldest_at
-                    .as_deref()
-                    .map(story::clock)
-                    .unwrap_or_default(),
-            ]
-        }),
-    )
+    output::table(header(by), queues.iter().map(cells))
 }
