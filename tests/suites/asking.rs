@@ -6,7 +6,7 @@ use testkit::{Document, Finished, System};
 use crate::house::{A, B, C, House, document, sha256};
 
 impl House {
-    fn ask(&self, args: &[&str]) -> Vec<Value> {
+    pub(crate) fn ask(&self, args: &[&str]) -> Vec<Value> {
         let mut all = args.to_vec();
         all.push("--json");
         self.axis

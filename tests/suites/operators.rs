@@ -2,7 +2,6 @@
 //! morning.
 
 use serde_json::json;
-use testkit::args;
 
 use crate::house::{B, House, document};
 

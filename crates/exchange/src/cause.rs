@@ -343,6 +343,24 @@ mod tests {
         }
     }
 
+    /// What operators read of each cause is this table, word for word.
+    #[test]
+    fn the_operators_pages_hold_every_row() {
+        let en = include_str!("../../../docs/operations.md");
+        let vi = include_str!("../../../docs/vi/van-hanh.md");
+        for cause in Cause::ALL {
+            let row = cause.row();
+            for (page, turn, text) in [(en, row.turn.word(), row.en), (vi, row.turn.vi(), row.vi)] {
+                let helps = match row.command {
+                    "" => String::new(),
+                    command => format!("`{command}`"),
+                };
+                let line = format!("| `{}` | {turn} | {text} | {helps} |", row.name);
+                assert!(page.contains(&line), "a page lacks: {line}");
+            }
+        }
+    }
+
     #[test]
     fn a_reason_cannot_write_into_the_text() {
         let about = About {
