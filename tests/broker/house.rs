@@ -8,7 +8,7 @@ use bus::amqp::{AmqpConfig, Link};
 use testkit::Vhost;
 
 /// How long anything may take before it counts as never.
-pub(crate) const NEVER: Duration = Duration::from_secs(40);
+pub(crate) const NEVER: Duration = Duration::from_secs(120);
 
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()

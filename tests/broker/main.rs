@@ -11,4 +11,5 @@
 mod suite;
 
 mod contract;
+mod faults;
 mod house;

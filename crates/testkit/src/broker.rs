@@ -25,7 +25,7 @@ const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CTL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
 /// How long a start may take. It takes five seconds on a quiet machine.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_secs(180);
 
 /// While it starts, questions are lost at times.
 const SOON: Duration = Duration::from_millis(500);

@@ -23,6 +23,10 @@ pub const DEAD: &str = "axis.dead";
 /// said because the default differs between versions (and "none" can only be said to some).
 const DELIVERY_LIMIT: i64 = 1_000_000;
 
+/// How often a letter may come back. One comes back when the axis or its connection is lost with
+/// the letter unsettled; one that comes back so often is the reason: see the inlet.
+const LETTER_LIMIT: i64 = 20;
+
 /// The most bytes that wait in `axis.settle`: hundreds of thousands of settles. Beyond it the
 /// sender gets a nack and knows.
 const SETTLE_BYTES: i64 = 64 << 20;
@@ -63,7 +67,7 @@ const LANE: Arguments = &[
 const fn letters(bytes: i64) -> [(&'static str, Argument); 6] {
     [
         ("x-queue-type", Argument::Text("quorum")),
-        ("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)),
+        ("x-delivery-limit", Argument::Number(LETTER_LIMIT)),
         ("x-dead-letter-exchange", Argument::Text(DEAD)),
         ("x-dead-letter-strategy", Argument::Text("at-least-once")),
         ("x-max-length-bytes", Argument::Number(bytes)),

@@ -72,7 +72,7 @@ macro_rules! contract_tests {
 }
 
 /// How long anything may take before it counts as never.
-const NEVER: Duration = Duration::from_secs(20);
+const NEVER: Duration = Duration::from_secs(60);
 
 /// A system that no other test uses, also where the queues outlive the process.
 fn fresh_system() -> String {
@@ -84,12 +84,12 @@ fn fresh_system() -> String {
     )
 }
 
-fn fresh() -> Queue {
+pub(crate) fn fresh() -> Queue {
     Queue::new(fresh_system(), Lane::Routine)
 }
 
 /// The `number`-th message.
-fn message(number: u64) -> Message {
+pub(crate) fn message(number: u64) -> Message {
     let mut id = [0xA5; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     Message {
@@ -100,11 +100,11 @@ fn message(number: u64) -> Message {
 }
 
 /// Which message this is.
-fn number(message: &Message) -> u64 {
+pub(crate) fn number(message: &Message) -> u64 {
     u64::from_be_bytes(message.id[8..].try_into().unwrap())
 }
 
-async fn publish(bus: &dyn Bus, queue: &Queue, numbers: std::ops::Range<u64>) {
+pub(crate) async fn publish(bus: &dyn Bus, queue: &Queue, numbers: std::ops::Range<u64>) {
     for number in numbers {
         soon(bus.publish(queue, message(number)))
             .await
@@ -112,11 +112,11 @@ async fn publish(bus: &dyn Bus, queue: &Queue, numbers: std::ops::Range<u64>) {
     }
 }
 
-async fn consume(bus: &dyn Bus, queue: &Queue, window: u16) -> Box<dyn Consumer> {
+pub(crate) async fn consume(bus: &dyn Bus, queue: &Queue, window: u16) -> Box<dyn Consumer> {
     soon(bus.consume(queue, window)).await.expect("a consumer")
 }
 
-async fn take(consumer: &mut Box<dyn Consumer>) -> Taken {
+pub(crate) async fn take(consumer: &mut Box<dyn Consumer>) -> Taken {
     soon(consumer.next())
         .await
         .expect("an open bus")
@@ -124,14 +124,14 @@ async fn take(consumer: &mut Box<dyn Consumer>) -> Taken {
 }
 
 /// What `future` resolves to, which must not take for ever.
-async fn soon<F: Future>(future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(NEVER, future)
         .await
         .expect("it never came")
 }
 
 /// What `future` gives at once, if it does; it is dropped after that.
-async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) async fn at_once<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -141,7 +141,13 @@ async fn at_once<F: Future>(future: F) -> Option<F::Output> {
 }
 
 /// Waits until the depth is so, and says how it stays if it never is.
-async fn depth_becomes(bus: &dyn Bus, queue: &Queue, ready: u64, unacked: u64, consumers: u32) {
+pub(crate) async fn depth_becomes(
+    bus: &dyn Bus,
+    queue: &Queue,
+    ready: u64,
+    unacked: u64,
+    consumers: u32,
+) {
     let wanted = Depth {
         ready,
         unacked,
