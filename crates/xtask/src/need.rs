@@ -79,6 +79,13 @@ pub(crate) const STRACE: Tool = Tool {
     source: Source::Apt(&["strace"]),
 };
 
+/// A broker of our own for each test that needs one; the packaged service is never started.
+pub(crate) const RABBITMQ: Tool = Tool {
+    name: "rabbitmq-server",
+    probe: &["test", "-x", "/usr/lib/rabbitmq/bin/rabbitmq-server"],
+    source: Source::Apt(&["rabbitmq-server"]),
+};
+
 /// For the example client in Python.
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3 with venv",
@@ -121,7 +128,8 @@ pub(crate) fn ensure(tools: &[&Tool]) -> Result<()> {
     let (steps, apt) = remedies(&missing);
     if !apt.is_empty() && !root {
         bail!(
-            "these are needed; type\n    sudo apt-get install -y {}",
+            // In this runlevel a packaged server does not start itself.
+            "these are needed; type\n    sudo RUNLEVEL=1 apt-get install -y {}",
             apt.join(" ")
         );
     }

@@ -45,6 +45,7 @@ const PARTS: &[Part] = &[
     RUSTDOC,
     Part { name: "build", what: "everything compiles, tests included", needs: &[], run: build },
     Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE, &need::XMLLINT], run: tests },
+    Part { name: "broker", what: "the bus keeps its promises over RabbitMQ, whatever becomes of the broker", needs: &[&need::RABBITMQ], run: broker },
     Part { name: "duties", what: "the page of duties is in step, and what it names as proof was green", needs: &[], run: duties::check },
     Part { name: "schema", what: "packages and schemas agree, by the word of a validator that is not ours", needs: &[&need::XMLLINT], run: schema },
     Part { name: "fuzz", what: "packages old and new, codes, dates, base64 and ZIPs, mutated for a minute, break no promise", needs: &[], run: fuzz },
@@ -88,7 +89,13 @@ fn build() -> Outcome {
 
 fn tests() -> Outcome {
     if output("cargo", &["nextest", "--version"]).is_ok() {
-        nextest(&["-E", "not test(page_works_as_typed)"], PAGES)
+        nextest(
+            &[
+                "-E",
+                "not test(page_works_as_typed) and not binary_id(e2e::broker)",
+            ],
+            ELSEWHERE,
+        )
     } else {
         // Plain `cargo test` knows no test groups: tests that start daemons would all run at once.
         whole(
@@ -101,6 +108,7 @@ fn tests() -> Outcome {
                 "--",
                 "--test-threads=2",
                 "--skip=page_works_as_typed",
+                "--skip=rabbitmq",
             ],
         )
         .counted(Runner::Libtest)
@@ -121,8 +129,19 @@ fn example(language: &str) -> Outcome {
     }
 }
 
-/// The pages that are followed by parts of their own.
-const PAGES: u64 = 2;
+/// The tests that belong to parts of their own: two pages, three on a broker.
+const ELSEWHERE: u64 = 5;
+
+/// Brokers are dear: their tests share them, and run apart from the daemons of the others.
+fn broker() -> Outcome {
+    if output("cargo", &["nextest", "--version"]).is_ok() {
+        nextest(&["--test", "broker"], u64::MAX)
+    } else {
+        whole(&["test"], &["--test", "broker", "--", "--test-threads=1"])
+            .counted(Runner::Libtest)
+            .run()
+    }
+}
 
 /// Runs the chosen tests the way `.config/nextest.toml` says. Nextest counts what was not chosen
 /// as skipped; up to `elsewhere` of these belong to other parts and are hidden from nobody.
