@@ -11,6 +11,11 @@ use bus::{Amqp, Bus, Lane, PublishError, Queue, QueueError};
 use testkit::{Broker, Vhost};
 
 use crate::house::{config, opened, runtime, until};
+use crate::letters::{
+    a_letter_is_read_answered_and_acked, a_letter_that_cannot_be_parsed_is_taken_away_alone,
+    a_letter_too_long_is_a_dead_one, a_system_may_read_its_own_lanes_alone,
+    the_definitions_load_and_are_all_the_axis_needs,
+};
 use crate::suite::{at_once, consume, depth_becomes, fresh, message, number, publish, soon, take};
 
 /// Runs the cases on one broker, each in a vhost of its own, and names all that failed.
@@ -50,6 +55,11 @@ fn the_bus_comes_out_of_every_fault_of_rabbitmq() {
         a_permission_denied_on_one_queue_hurts_that_queue_alone,
         a_slow_consumer_holds_up_no_other,
         a_consumer_that_never_settles_keeps_its_window_and_no_more,
+        a_letter_is_read_answered_and_acked,
+        a_letter_too_long_is_a_dead_one,
+        a_letter_that_cannot_be_parsed_is_taken_away_alone,
+        the_definitions_load_and_are_all_the_axis_needs,
+        a_system_may_read_its_own_lanes_alone,
         a_broker_that_stops_and_starts_is_found_again,
     );
 }

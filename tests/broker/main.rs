@@ -13,3 +13,4 @@ mod suite;
 mod contract;
 mod faults;
 mod house;
+mod letters;
