@@ -86,7 +86,8 @@ fn a_list_of_agencies_is_imported_whole_or_not_at_all() {
         axis.operate(args!["registry", "import", path, "--json", "--by", "Lan",])
             .unwrap()
     };
-    let done = import(&list).ok().unwrap().json().unwrap();
+    let mut done = import(&list).ok().unwrap().json().unwrap();
+    let _ = done[0].as_object_mut().unwrap().remove("differences");
     assert_eq!(
         done,
         [json!({"added": 2, "changed": 0, "unchanged": 0, "dry_run": false, "problems": []})]
