@@ -64,6 +64,10 @@ enum Command {
     Dead(command::dead::Command),
     /// Deliver again what was settled: after a receiver restored an old backup
     Redeliver(command::redeliver::Args),
+    /// Statuses whose document has not come
+    Unmatched(command::unmatched::Args),
+    /// Numbers that more than one document of an agency has in one year
+    Duplicates(command::duplicates::Args),
     /// The working days and hours that the rules count by; needs no axis
     Calendar(command::calendar::Args),
     /// Check the journal: chain, records, payloads, anchors
@@ -102,6 +106,8 @@ impl Cli {
             Command::Resume(args) => Box::pin(command::pause::resume(args)).await,
             Command::Dead(command) => Box::pin(command::dead::run(command)).await,
             Command::Redeliver(args) => Box::pin(command::redeliver::run(args)).await,
+            Command::Unmatched(args) => Box::pin(command::unmatched::run(args)).await,
+            Command::Duplicates(args) => Box::pin(command::duplicates::run(args)).await,
             Command::Calendar(args) => command::calendar::run(&args),
             Command::Verify(args) => Box::pin(command::verify::run(args)).await,
             Command::Index(command) => command::index::run(command),

@@ -6,6 +6,7 @@ pub(crate) mod calendar;
 pub(crate) mod check;
 pub(crate) mod dead;
 pub(crate) mod demo;
+pub(crate) mod duplicates;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod pause;
@@ -20,6 +21,7 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod system;
 pub(crate) mod trace;
+pub(crate) mod unmatched;
 pub(crate) mod verify;
 pub(crate) mod why;
 
@@ -53,4 +55,9 @@ fn time_argument(text: &str) -> Result<String, String> {
     Ms::parse(text)
         .map(|_| text.to_owned())
         .map_err(|error| error.to_string())
+}
+
+/// The size of the next page, if so many are still wanted: the axis gives 1,000 at most.
+fn page_of(left: usize) -> u32 {
+    u32::try_from(left).unwrap_or(u32::MAX).min(1_000)
 }

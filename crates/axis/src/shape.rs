@@ -311,6 +311,110 @@ impl Trace {
     }
 }
 
+/// A status whose document has not come.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Unmatched {
+    pub(crate) id: String,
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) sender: String,
+    pub(crate) document_sender: String,
+    pub(crate) at: String,
+    pub(crate) document_id: Option<String>,
+    pub(crate) document_code: String,
+    pub(crate) promulgation_date: String,
+    pub(crate) description: String,
+}
+
+impl From<&v1::UnmatchedStatus> for Unmatched {
+    fn from(of: &v1::UnmatchedStatus) -> Self {
+        Self {
+            id: of.package_id.clone(),
+            code: of.code.clone(),
+            label: of.label.clone(),
+            sender: code(of.sender.as_ref()),
+            document_sender: code(of.document_sender.as_ref()),
+            at: of.at.clone(),
+            document_id: some(&of.document_id),
+            document_code: of.document_code.clone(),
+            promulgation_date: of.promulgation_date.clone(),
+            description: of.description.clone(),
+        }
+    }
+}
+
+/// A number that more than one document of an agency has in one year.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DuplicateNumber {
+    pub(crate) agency: String,
+    pub(crate) year: i32,
+    pub(crate) number: String,
+    pub(crate) documents: Vec<NumberedDocument>,
+}
+
+/// One of the documents under a number.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NumberedDocument {
+    pub(crate) id: String,
+    pub(crate) document: String,
+    pub(crate) promulgation_date: String,
+    pub(crate) subject: String,
+    pub(crate) accepted_at: String,
+}
+
+impl From<&v1::DuplicateNumber> for DuplicateNumber {
+    fn from(of: &v1::DuplicateNumber) -> Self {
+        let documents = of.documents.iter();
+        Self {
+            agency: code(of.agency.as_ref()),
+            year: of.year,
+            number: of.number.clone(),
+            documents: documents
+                .map(|document| NumberedDocument {
+                    id: document.package_id.clone(),
+                    document: document.document_id.clone(),
+                    promulgation_date: document.promulgation_date.clone(),
+                    subject: document.subject.clone(),
+                    accepted_at: document.accepted_at.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A status as it comes.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Watched {
+    pub(crate) token: String,
+    pub(crate) id: String,
+    pub(crate) document: String,
+    pub(crate) sender: String,
+    pub(crate) receiver: String,
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) at: String,
+    pub(crate) description: String,
+    pub(crate) made_by_axis: bool,
+}
+
+impl Watched {
+    /// Of a change and the token behind it.
+    pub(crate) fn of(token: &str, change: &v1::StatusChange) -> Self {
+        Self {
+            token: token.to_owned(),
+            id: change.package_id.clone(),
+            document: change.document_id.clone(),
+            sender: code(change.sender.as_ref()),
+            receiver: code(change.receiver.as_ref()),
+            code: change.code.clone(),
+            label: change.label.clone(),
+            at: change.at.clone(),
+            description: change.description.clone(),
+            made_by_axis: change.made_by_axis,
+        }
+    }
+}
+
 /// The statuses of a document, one cell a receiver.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Matrix {

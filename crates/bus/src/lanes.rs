@@ -5,23 +5,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::turns::{SHARES, Turns};
 use crate::{BoxFuture, Bus, ConsumeError, Consumer, Lane, Queue, Taken};
-
-/// How many messages of each lane a round serves, in the order of [`Lane::ALL`].
-const SHARES: [u32; 4] = [8, 4, 2, 1];
 
 /// Consumes the four queues of one system: flash, urgent, status, routine, in that order, with
 /// a share for the lower ones.
 ///
-/// A round serves at most 8, 4, 2 and 1 messages of them. Within a round the first lane that
-/// has a message and some of its share left is served; when only lanes without share have
-/// messages, a new round begins, and when none has any the round starts afresh. So a lane that
-/// has messages waits for at most [`longest_wait`](Self::longest_wait) takes of other lanes,
-/// however many come there.
+/// Their turns are those of [`Turns`]; when no lane has a message the round starts afresh. So a
+/// lane that has messages waits for at most [`longest_wait`](Self::longest_wait) takes of other
+/// lanes, however many come there.
 #[derive(Debug)]
 pub struct Lanes {
     consumers: [Box<dyn Consumer>; 4],
-    left: [u32; 4],
+    turns: Turns,
 }
 
 impl Lanes {
@@ -54,7 +50,7 @@ impl Lanes {
         ];
         Ok(Self {
             consumers,
-            left: SHARES,
+            turns: Turns::default(),
         })
     }
 
@@ -81,10 +77,10 @@ impl Lanes {
     /// # Errors
     /// As [`Consumer::next`], of the lane asked.
     pub async fn next(&mut self) -> Option<Result<(Lane, Taken), ConsumeError>> {
-        let Self { consumers, left } = self;
+        let Self { consumers, turns } = self;
         // Kept while all wait, so that each lane keeps its place among the queue's consumers.
         let mut asks = consumers.each_mut().map(Ask::Unasked);
-        let (lane, answer) = poll_fn(|cx| choose(&mut asks, left, cx)).await;
+        let (lane, answer) = poll_fn(|cx| choose(&mut asks, turns, cx)).await;
         answer.map(|taken| taken.map(|taken| (lane, taken)))
     }
 }
@@ -113,30 +109,21 @@ impl Ask<'_> {
     }
 }
 
-/// Asks the lanes with share left, then the others; the first answer counts.
+/// Asks the lanes in the order of their turns; the first answer counts.
 fn choose(
     asks: &mut [Ask<'_>; 4],
-    left: &mut [u32; 4],
+    turns: &mut Turns,
     cx: &mut Context<'_>,
 ) -> Poll<(Lane, Answer)> {
-    for of_this_round in [true, false] {
-        for (at, lane) in Lane::ALL.into_iter().enumerate() {
-            if (left[at] > 0) != of_this_round {
-                continue;
-            }
-            let Poll::Ready(answer) = asks[at].poll(cx) else {
-                continue;
-            };
-            if matches!(answer, Some(Ok(_))) {
-                if !of_this_round {
-                    *left = SHARES;
-                }
-                left[at] -= 1;
-            }
-            return Poll::Ready((lane, answer));
+    for lane in turns.order() {
+        let Poll::Ready(answer) = asks[lane as usize].poll(cx) else {
+            continue;
+        };
+        if matches!(answer, Some(Ok(_))) {
+            turns.served(lane);
         }
+        return Poll::Ready((lane, answer));
     }
-    // Nobody has been passed over: what comes first is served by rank, not by old debts.
-    *left = SHARES;
+    turns.rest();
     Poll::Pending
 }

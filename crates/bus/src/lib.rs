@@ -45,6 +45,7 @@ pub mod headers;
 mod lanes;
 mod message;
 mod queue;
+mod turns;
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -58,6 +59,7 @@ pub use headers::Headers;
 pub use lanes::Lanes;
 pub use message::{MAX_BODY, Message, Taken};
 pub use queue::{Lane, Queue};
+pub use turns::Turns;
 
 /// A future on the heap, so that the traits can be used as objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

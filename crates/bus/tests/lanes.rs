@@ -212,6 +212,42 @@ fn dropped_waits_and_dropped_lanes_lose_nothing() {
 }
 
 proptest! {
+    /// Duty PR-05, in virtual time: higher lanes flow without end, each message takes its
+    /// receiver up to 20 s, and a routine one leaves within the stated waits of that long.
+    #[test]
+    fn pr_05_under_an_endless_flow_a_routine_message_leaves_within_the_stated_time(
+        takes in prop::collection::vec((1..=20_000_u64, 1..8_usize), 200),
+        comes_at in 0..100_usize,
+    ) {
+        let mut office = Office::open();
+        let (mut now, mut came) = (0, None);
+        let mut left = None;
+        for (number, (spends_ms, flowing)) in takes.into_iter().enumerate() {
+            if number == comes_at {
+                office.publish(Lane::Routine);
+                came = Some(now);
+            }
+            // Some of the higher lanes, at least one of them.
+            let higher: Vec<Lane> = Lane::ALL[..3]
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| flowing & (1 << at) != 0)
+                .map(|(_, lane)| *lane)
+                .collect();
+            let served = office.take(&higher).unwrap();
+            if served == Lane::Routine {
+                left = Some(now);
+                break;
+            }
+            now += spends_ms;
+        }
+        let waited = left.unwrap() - came.unwrap();
+        let stated = u64::from(Lanes::longest_wait(Lane::Routine)) * 20_000;
+        prop_assert!(waited <= stated, "{waited} ms");
+    }
+}
+
+proptest! {
     /// Whatever comes when: no lane that has a message is passed over longer than stated, and
     /// each lane keeps its order.
     #[test]

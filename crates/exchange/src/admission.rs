@@ -19,6 +19,7 @@ use crate::clocks;
 use crate::refusal::{Detail, Name, Refusal};
 use crate::rules::Rules;
 use crate::types::{DeliveryState, Lane, PushOptions};
+use crate::withdrawal;
 
 /// Warnings kept of one package.
 const WARNINGS: usize = 50;
@@ -68,6 +69,7 @@ pub(crate) fn admit(
         Package::Document(document) => {
             rules.secrecy.check(document)?;
             let to = document.to.iter().map(|organ| organ.id.as_str());
+            let to = to.chain(withdrawal::added(document, registry));
             let (receivers, omitted) = receivers(registry, to, "To", options)?;
             let kind = document.business.kind;
             let level = document.other_info.priority.level();
@@ -417,10 +419,19 @@ fn status_facts(status: &edxml::Status, rules: &Rules) -> Result<StatusFacts, Re
     } else {
         ReasonClass::Unspecified
     };
+    let date = about.promulgation_date.as_ref().map(ToString::to_string);
+    // Without a DocumentId the document is known by its number and date.
+    let key = match document_key(about.document_id.as_deref().unwrap_or_default()) {
+        key if key.is_empty() && status.code.number() != 13 => {
+            let code = document_key(about.code.as_deref().unwrap_or_default());
+            ledger::rows::code_key(&code, date.as_deref().unwrap_or_default())
+        }
+        key => key,
+    };
     Ok(StatusFacts {
         reason_class: reason_class.into(),
         code: u32::from(status.code.number()),
-        document_key: document_key(about.document_id.as_deref().unwrap_or_default()),
+        document_key: key,
         document_code: about.code.clone().unwrap_or_default(),
         promulgation_date: about
             .promulgation_date

@@ -16,6 +16,7 @@ use crate::admission::hex;
 use crate::lease::{End, Holder};
 use crate::made;
 use crate::refusal::{Name, Refusal};
+use crate::relay::ledger_lane;
 use crate::service::{Exchange, Inner, Peer, refused_query};
 use crate::types::{DeliveryState, Facts, FetchFilter, Header, Lane, Outcome, Settle, Settled};
 
@@ -372,14 +373,15 @@ impl Inner {
                     && filter.kind.is_none_or(|kind| kind == delivery.kind())
                     && !self.leases.is_held(&delivery.id(place))
             };
-            let next = agencies
-                .iter()
-                .filter_map(|agency| {
-                    open.of(*agency)
+            let first_of = |lane: bus::Lane| {
+                let first = agencies.iter().filter_map(|agency| {
+                    open.of_lane(*agency, ledger_lane(lane))
                         .find(|(place, delivery)| fits(place, delivery))
-                })
-                .min_by_key(|(place, _)| place.order());
-            let Some((place, delivery)) = next else {
+                });
+                first.min_by_key(|(place, _)| place.order())
+            };
+            // Lower lanes have their share of what is fetched, as of what a stream is served.
+            let Some((place, delivery)) = self.leases.turn(system, first_of) else {
                 return Ok(None);
             };
             let id = delivery.id(place);

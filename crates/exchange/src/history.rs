@@ -204,6 +204,11 @@ impl Exchange {
                     let sight = Sight::of(mine.as_deref(), package);
                     story(query, &registry, package, only, sight, &mut events)?;
                 }
+                for package in &packages {
+                    if only.is_none() {
+                        links(query, package, mine.as_deref(), &registry, &mut events)?;
+                    }
+                }
                 events.sort_by_key(|(position, _): &(u64, TraceEvent)| *position);
                 let summaries = packages.iter().map(|package| {
                     summary(
@@ -246,7 +251,7 @@ pub(crate) fn cursor(token: &str) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-fn own_agencies(registry: &Registry, caller: &Caller) -> Option<Vec<AgencyId>> {
+pub(crate) fn own_agencies(registry: &Registry, caller: &Caller) -> Option<Vec<AgencyId>> {
     let Caller::System(peer) = caller else {
         return None;
     };
@@ -385,6 +390,84 @@ fn summary(
         size: facts.size,
         facts: facts_of(package),
         deliveries,
+    }
+}
+
+/// What a document recalls, updates or replaces, and what does so to it, where that is another
+/// document: a chain is told from both its ends.
+fn links(
+    query: &Query,
+    package: &StoredPackage,
+    mine: Option<&[AgencyId]>,
+    registry: &Registry,
+    events: &mut Vec<(u64, TraceEvent)>,
+) -> Result<(), QueryError> {
+    let (Some(facts), Some(document)) = (&package.facts.document, package.document_key()) else {
+        return Ok(());
+    };
+    let sender = AgencyId(package.facts.sender);
+    let step = |at: &StoredPackage, detail: String, detail_en: String| {
+        let event = TraceEvent {
+            at: Ms(at.facts.accepted_at_ms),
+            kind: "linked",
+            package: package.id,
+            delivery: None,
+            actor: actor(at.facts.actor.as_ref()),
+            via: String::new(),
+            detail,
+            detail_en,
+            agency: Some(party(registry, sender, &at.facts.sender_code)),
+            sha256: None,
+            round: 0,
+            anchor: at.anchor.to_string(),
+        };
+        (at.anchor.position, event)
+    };
+    for target in facts
+        .targets
+        .iter()
+        .filter(|key| **key != facts.document_key)
+    {
+        let (vi, en) = doing(facts.business);
+        events.push(step(
+            package,
+            format!("{vi} văn bản {target}"),
+            format!("{en} the document {target}"),
+        ));
+    }
+    if facts.business != 0 {
+        return Ok(());
+    }
+    for id in query.linked(document) {
+        let Some(other) = query.package(id)? else {
+            continue;
+        };
+        let Some(by) = &other.facts.document else {
+            continue;
+        };
+        let seen = mine.is_none_or(|mine| concerns(query, &other.facts, id, mine));
+        if !seen || by.document_key == facts.document_key {
+            continue;
+        }
+        let (vi, en) = doing(by.business);
+        let key = &by.document_key;
+        events.push(step(
+            &other,
+            format!(
+                "được {} bởi văn bản {key} (gói tin {id})",
+                vi.to_lowercase()
+            ),
+            format!("the document {key} (package {id}) {en} it"),
+        ));
+    }
+    Ok(())
+}
+
+const fn doing(business: u32) -> (&'static str, &'static str) {
+    match business {
+        1 => ("Thu hồi", "recalls"),
+        2 => ("Cập nhật", "updates"),
+        _ => ("Thay thế", "replaces"),
     }
 }
 

@@ -82,6 +82,8 @@ pub(crate) struct Leases {
     /// Unsettled leases after which a delivery is dead; 0 = never.
     limit: u32,
     wearing: Notify,
+    /// Whose turn it is among the lanes of what a system fetches.
+    turns: Mutex<HashMap<SystemId, bus::Turns>>,
 }
 
 impl Held {
@@ -127,6 +129,24 @@ impl Leases {
             limit,
             ..Self::default()
         }
+    }
+
+    /// What `first_of` finds in the lane whose turn it is for the system, and counts it.
+    pub(crate) fn turn<T>(
+        &self,
+        system: &SystemId,
+        first_of: impl Fn(bus::Lane) -> Option<T>,
+    ) -> Option<T> {
+        let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = all.entry(system.clone()).or_default();
+        for lane in turns.order() {
+            if let Some(found) = first_of(lane) {
+                turns.served(lane);
+                return Some(found);
+            }
+        }
+        turns.rest();
+        None
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {

@@ -47,6 +47,7 @@ mod lease;
 mod limit;
 mod made;
 mod operations;
+mod oversight;
 mod pause;
 mod publications;
 mod push;
@@ -62,7 +63,9 @@ mod subscription;
 mod systems;
 mod types;
 mod unknown;
+mod watch;
 mod why;
+mod withdrawal;
 
 pub use alerts::{
     Alert, AlertLimits, AlertPage, Backlog, Kind as AlertKind, LaneBacklog, Severity,
@@ -74,6 +77,7 @@ pub use dead::{DeadDelivery, Revival, Revived};
 pub use delivery::{Content, Offer};
 pub use gauges::{BusState, Gauges};
 pub use keys::KeyFileError;
+pub use oversight::{NumberSearch, NumberedDocument, RepeatedNumber, UnmatchedStatus};
 pub use pause::Pause;
 pub use publications::{Compared, Edition, Publication};
 pub use push::Upload;
@@ -84,4 +88,5 @@ pub use secrecy::{SecrecyField, SecrecyOptions};
 pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};
 pub use subscription::{CreditHandle, Next, Subscription};
 pub use types::*;
+pub use watch::{StatusWatch, Watched, WatchedStatus};
 pub use why::{Finding, Why};

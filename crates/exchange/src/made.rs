@@ -83,6 +83,43 @@ pub(crate) fn taken_back(
     )
 }
 
+/// Why a receiver is left out.
+pub(crate) struct LeftOut<'a> {
+    /// Update or replacement.
+    pub(crate) kind: edxml::BusinessKind,
+    /// Its number and notation.
+    pub(crate) by: &'a str,
+}
+
+/// The 13 in the sender's name for a receiver that an update or replacement leaves out.
+pub(crate) fn withdrawn(
+    registry: &Registry,
+    about: &About<'_>,
+    receiver: AgencyId,
+    why: &LeftOut<'_>,
+    id: PackageId,
+    now: Ms,
+) -> Option<PackageAccepted> {
+    let by = match why.kind {
+        edxml::BusinessKind::Update => "được cập nhật",
+        _ => "được thay thế",
+    };
+    let by_what = why.by;
+    let description = format!(
+        "Trục liên thông: văn bản {by} bởi {by_what}, cơ quan không còn trong danh sách nhận (yêu cầu do trục lập thay cơ quan gửi)"
+    );
+    make(
+        registry,
+        about,
+        receiver,
+        "",
+        StatusCode::new(13)?,
+        &description,
+        id,
+        now,
+    )
+}
+
 pub(crate) fn number_and_notation(facts: &DocumentFacts) -> String {
     let code = edxml::Code {
         number: facts.number.clone(),
@@ -108,9 +145,35 @@ fn make(
     } else {
         receiver_code
     };
+    // A 13 goes the other way: from the document's sender to its receiver.
+    let asks = code.number() == 13;
+    let sender_name = registry
+        .agency(about.sender)
+        .map(|facts| facts.name.as_str());
+    let (from, from_code, from_name, to, to_code) = if asks {
+        (
+            about.sender,
+            about.sender_code,
+            sender_name,
+            receiver,
+            receiver_code,
+        )
+    } else {
+        let name = Some(reporter.name.as_str());
+        (
+            receiver,
+            receiver_code,
+            name,
+            about.sender,
+            about.sender_code,
+        )
+    };
     let draft = StatusDraft {
-        from: Organ::new(receiver_code, Some(&reporter.name)),
-        response_for: response_for(about),
+        from: Organ::new(from_code, from_name),
+        response_for: ResponseFor {
+            organ_id: AgencyCode::new(to_code),
+            ..response_for(about)
+        },
         staff: None,
         code,
         description: Some(description.to_owned()),
@@ -132,16 +195,16 @@ fn make(
             ..Actor::default()
         }),
         kind: PackageKind::Status.into(),
-        sender: receiver.0,
-        sender_code: receiver_code.to_owned(),
+        sender: from.0,
+        sender_code: from_code.to_owned(),
         sha256: Bytes::copy_from_slice(&sha256),
         size: bytes.len() as u64,
         essence_sha256: Bytes::copy_from_slice(&sha256),
         made: bytes,
-        lane: Lane::Status.into(),
+        lane: if asks { Lane::Flash } else { Lane::Status }.into(),
         receivers: vec![Receiver {
-            agency: about.sender.0,
-            code: about.sender_code.to_owned(),
+            agency: to.0,
+            code: to_code.to_owned(),
             state: DeliveryState::Pending.into(),
             reason: String::new(),
         }],

@@ -305,6 +305,7 @@ impl Inner {
         let admitted = admitted?;
         self.has_room_for(&admitted.facts)?;
         let own_15 = self.own_15(&admitted.facts, now);
+        let withdrawals = self.withdrawals(&candidate, &admitted.facts, now).await?;
         let payload = match body {
             Body::Inline(bytes) => Payload::Inline {
                 bytes,
@@ -322,7 +323,8 @@ impl Inner {
                 }
             }
         };
-        self.commit_package(admitted, payload, own_15).await
+        self.commit_package(admitted, payload, own_15, withdrawals)
+            .await
     }
 
     /// A full backlog takes no more documents; recalls and statuses still pass.
@@ -368,6 +370,7 @@ impl Inner {
         admitted: Admitted,
         payload: Payload,
         own_15: Vec<(AgencyId, PackageAccepted)>,
+        withdrawals: Vec<ledger::Withdrawal>,
     ) -> Result<Receipt, Refusal> {
         let Admitted { facts, omitted } = admitted;
         let written: Vec<(u32, String)> = facts
@@ -380,6 +383,7 @@ impl Inner {
             package: facts,
             payload,
             own_15,
+            withdrawals,
         };
         let committed = self.commit(Command::Accept(Box::new(accept))).await?;
         let Committed::Accepted(accepted) = committed else {
@@ -445,6 +449,19 @@ impl Inner {
                 message_en: format!(
                     "{} ({}) never got this document; no recall was sent to it.",
                     party.code, party.name
+                ),
+                ..Warning::default()
+            });
+        }
+        if let Some(other) = accepted.same_number {
+            warnings.push(Warning {
+                code: "NUMBER_REPEATED".to_owned(),
+                path: "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/Code".to_owned(),
+                message: format!(
+                    "Số, ký hiệu này đã có ở văn bản khác cùng năm của cơ quan (gói tin {other})."
+                ),
+                message_en: format!(
+                    "Another document of the agency has this number and notation in the same year (package {other})."
                 ),
                 ..Warning::default()
             });

@@ -243,6 +243,15 @@ fn terms(system: &System) -> Option<Terms> {
     })
 }
 
+pub(crate) const fn ledger_lane(lane: bus::Lane) -> Lane {
+    match lane {
+        bus::Lane::Flash => Lane::Flash,
+        bus::Lane::Urgent => Lane::Urgent,
+        bus::Lane::Status => Lane::Status,
+        bus::Lane::Routine => Lane::Routine,
+    }
+}
+
 pub(crate) const fn bus_lane(lane: Lane) -> bus::Lane {
     match lane {
         Lane::Flash => bus::Lane::Flash,

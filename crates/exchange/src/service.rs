@@ -179,6 +179,8 @@ pub(crate) struct Inner {
     pub(crate) relay: Arc<Relay>,
     /// What the bus says of its queues.
     pub(crate) depths: Depths,
+    /// Counts batches that became visible, for whoever waits for something new.
+    pub(crate) ticks: tokio::sync::watch::Sender<u64>,
     pub(crate) started_at: Ms,
     pub(crate) index_trusted: bool,
     /// The last fetch of each agency since the start.
@@ -274,6 +276,7 @@ impl Exchange {
             ledger,
             sealer,
             depths: Depths::default(),
+            ticks: tokio::sync::watch::Sender::new(0),
             started_at: now,
             index_trusted: start.index_trusted,
             last_fetch: Mutex::default(),
@@ -288,6 +291,7 @@ impl Exchange {
         let weak = Arc::downgrade(&inner);
         inner.ledger.observe(Box::new(move |visible| {
             if let Some(inner) = weak.upgrade() {
+                inner.ticks.send_modify(|ticks| *ticks += 1);
                 inner.relay.ready(visible.ready, &inner.ledger.registry());
                 if visible.revoked {
                     inner.relay.look_again();

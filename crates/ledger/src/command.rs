@@ -106,6 +106,9 @@ pub struct Accept {
     /// For a recall (type 1 or status 13): the 15 that the axis makes for a receiver that has
     /// not fetched the document.
     pub own_15: Vec<(AgencyId, PackageAccepted)>,
+    /// For an update or replacement: the recalls for receivers that it leaves out, of which
+    /// the sequencer takes those that are due.
+    pub withdrawals: Vec<Withdrawal>,
 }
 
 impl Accept {
@@ -124,6 +127,19 @@ impl Accept {
             .is_some_and(|facts| facts.code == 13);
         by_package || by_status
     }
+}
+
+/// The recall that the axis makes for a receiver that an update or replacement leaves out.
+#[derive(Debug, Clone)]
+pub struct Withdrawal {
+    /// From whom the document is taken back.
+    pub receiver: AgencyId,
+    /// The document's key text.
+    pub target: String,
+    /// The 13, made by the axis in the sender's name.
+    pub recall: PackageAccepted,
+    /// The 15 that answers it if the receiver has not fetched.
+    pub own_15: Option<PackageAccepted>,
 }
 
 /// A change of a delivery's state.
@@ -185,6 +201,9 @@ pub struct Accepted {
     pub receivers: Vec<Reached>,
     /// Receivers of a recall that have no delivery of the document: they get nothing.
     pub without: Vec<AgencyId>,
+    /// A package of another document of the sender that has the same number and notation in
+    /// the same year.
+    pub same_number: Option<PackageId>,
 }
 
 /// A receiver with its delivery.

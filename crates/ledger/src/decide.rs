@@ -3,7 +3,7 @@
 //! Decisions read the rows as everything appended so far has made them, synced or not; the
 //! sequencer holds the answers back until what they rest on is synced.
 
-use crate::command::{Accept, Accepted, ChangeDelivery, Conflict, Reached};
+use crate::command::{Accept, Accepted, ChangeDelivery, Conflict, Reached, Withdrawal};
 use crate::event::{
     Actor, DeliveryChanged, DeliveryState, PackageAccepted, PackageKind, Receiver, ReceiversAdded,
     StatusMatched,
@@ -12,7 +12,8 @@ use crate::fact::{Change, Fact, Step, step};
 use crate::fold::document_of;
 use crate::id::{AgencyId, DeliveryId, PackageId};
 use crate::rows::{
-    self, CellRow, DeliveryRow, DocumentKey, HolderRow, NamesPackageRow, PackageRow, View, read,
+    self, CellRow, DeliveryRow, DocumentKey, HolderRow, KeyTextRow, NamesPackageRow, PackageRow,
+    View, read,
 };
 use crate::time::Ms;
 
@@ -80,6 +81,7 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
     });
     let matched = matched_by(view, key, &package, &fresh);
     let Some((first, _)) = first else {
+        let same_number = other_of_number(view, &package);
         reached.extend(fresh.iter().map(|receiver| Reached {
             receiver: AgencyId(receiver.agency),
             package: id,
@@ -87,7 +89,9 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
         }));
         package.receivers = fresh;
         let facts = before(Fact::PackageAccepted(Box::new(package)), matched);
-        return Ok(accepted(facts, id, reached));
+        let mut decision = accepted(facts, id, reached);
+        decision.answer.same_number = same_number;
+        return Ok(decision);
     };
     if fresh.is_empty() {
         return Ok(accepted(Vec::new(), first, reached));
@@ -124,6 +128,24 @@ fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Ac
     package.receivers = fresh;
     let facts = before(Fact::PackageAccepted(Box::new(package)), matched);
     Ok(accepted(facts, id, reached))
+}
+
+/// A package of another document of this sender with this number and notation in this year.
+fn other_of_number(view: &dyn View, package: &PackageAccepted) -> Option<PackageId> {
+    let facts = package.document.as_ref()?;
+    if facts.number.trim().is_empty() || facts.year == 0 {
+        return None;
+    }
+    let sender = AgencyId(package.sender);
+    let documents = rows::same_number(sender, facts.year, &facts.number, &facts.notation);
+    let own = rows::key_hash(&facts.document_key);
+    view.scan(&documents)
+        .into_iter()
+        .filter(|(key, _)| !key.ends_with(&own))
+        .find_map(|(_, value)| {
+            let names: NamesPackageRow = prost::Message::decode(value.as_slice()).ok()?;
+            PackageId::from_slice(&names.package)
+        })
 }
 
 fn before(first: Fact, mut rest: Vec<Fact>) -> Vec<Fact> {
@@ -165,10 +187,17 @@ fn matched_by(
     let Some(facts) = &package.document else {
         return Vec::new();
     };
-    let prefix = rows::unmatched(key.hash);
-    view.scan(&prefix)
-        .into_iter()
-        .filter_map(|(_, value)| {
+    let code_key = rows::code_key(
+        &format!("{}/{}", facts.number, facts.notation),
+        &facts.promulgation_date,
+    );
+    let by_code = rows::unmatched(rows::key_hash(&code_key));
+    let waiting = view.scan(&rows::unmatched(key.hash)).into_iter();
+    let waiting = waiting.map(|(_, value)| (value, ""));
+    let without_id = view.scan(&by_code).into_iter();
+    waiting
+        .chain(without_id.map(|(_, value)| (value, code_key.as_str())))
+        .filter_map(|(value, waited_as)| {
             let waiting: rows::UnmatchedRow = prost::Message::decode(value.as_slice()).ok()?;
             let is_receiver = fresh.iter().any(|receiver| receiver.agency == waiting.from);
             (waiting.document_sender == package.sender && is_receiver).then(|| {
@@ -179,6 +208,7 @@ fn matched_by(
                     cell_receiver: waiting.from,
                     code: waiting.code,
                     at_ms: waiting.at,
+                    waited_as: waited_as.to_owned(),
                 })
             })
         })
@@ -191,6 +221,7 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
     let Accept {
         mut package,
         own_15,
+        withdrawals,
         ..
     } = accept;
     let key = document_of(&package).ok_or(Conflict::NotFound)?;
@@ -275,11 +306,46 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
         matched_by(view, key, &package, &fresh)
     };
     facts.extend(matched);
+    for withdrawal in withdrawals {
+        if is_recall || fresh.iter().any(|r| r.agency == withdrawal.receiver.0) {
+            continue;
+        }
+        facts.extend(withdraw(view, sender, withdrawal)?);
+    }
     package.receivers = fresh;
     let facts = before(Fact::PackageAccepted(Box::new(package)), facts);
     let mut decision = accepted(facts, id, reached);
     decision.answer.without = without;
     Ok(decision)
+}
+
+/// Takes a document back from a receiver that its update or replacement leaves out; nothing
+/// if the receiver does not hold it, or it was taken back before.
+fn withdraw(
+    view: &dyn View,
+    sender: AgencyId,
+    withdrawal: Withdrawal,
+) -> Result<Vec<Fact>, Conflict> {
+    let Withdrawal {
+        receiver,
+        target,
+        mut recall,
+        own_15,
+    } = withdrawal;
+    let document = DocumentKey::of(sender, &target);
+    let Some(holder) = read::<HolderRow>(view, &rows::holder(document, receiver)) else {
+        return Ok(Vec::new());
+    };
+    if !holder.recalled_by.is_empty() {
+        return Ok(Vec::new());
+    }
+    let copy = recall_copy(view, document, &holder, receiver, &recall, own_15.as_ref())?;
+    if copy.unserved {
+        for receiver in &mut recall.receivers {
+            receiver.state = DeliveryState::Recalled.into();
+        }
+    }
+    Ok(before(Fact::PackageAccepted(Box::new(recall)), copy.facts))
 }
 
 /// The 15 that the axis made for a receiver; of several for one receiver, the one that names
@@ -396,6 +462,12 @@ fn status(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflic
         .map_or(from, |receiver| AgencyId(receiver.agency));
     // For 13 the sender of the document reports, and the receiver is told.
     let (document_sender, cell_receiver) = if is_recall { (from, to) } else { (to, from) };
+    if rows::is_code_key(&facts.document_key) {
+        let by_code = rows::by_code(document_sender, &facts.document_key);
+        if let Some(named) = read::<KeyTextRow>(view, &by_code) {
+            facts.document_key = named.key;
+        }
+    }
     let document = DocumentKey::of(document_sender, &facts.document_key);
     facts.document_sender = Some(document_sender.0);
     let holder: Option<HolderRow> = read(view, &rows::holder(document, cell_receiver));
@@ -595,6 +667,7 @@ fn accepted(facts: Vec<Fact>, package: PackageId, receivers: Vec<Reached>) -> De
             anchor: None,
             receivers,
             without: Vec::new(),
+            same_number: None,
         },
     }
 }

@@ -15,12 +15,12 @@ use crate::id::{AgencyId, DeliveryId, PackageId};
 use crate::layer::Layer;
 use crate::publication;
 use crate::rows::{
-    self, CellEventRow, CellRow, DeliveryRow, DocumentKey, HolderRow, NamesPackageRow, PackageRow,
-    PointerRow, UnmatchedRow, read,
+    self, CellEventRow, CellRow, DeliveryRow, DocumentKey, HolderRow, KeyTextRow, NamesPackageRow,
+    PackageRow, PointerRow, UnmatchedRow, WatchRow, read,
 };
 
 /// The fold's version; another one in the index means a rebuild.
-pub const FOLD_VERSION: u32 = 4;
+pub const FOLD_VERSION: u32 = 5;
 
 /// Lays a transaction's state rows over `layer`. `position` is the record's.
 pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
@@ -150,6 +150,13 @@ fn accept(
         layer.put(rows::at(by_id, position, fact_number), &names);
         let by_number = rows::by_number(&facts.number, &facts.notation);
         layer.put(rows::at(by_number, position, fact_number), &names);
+        if facts.business == 0 {
+            number_document(layer, sender, facts, &names);
+        }
+        for target in &facts.targets {
+            let links = rows::links(DocumentKey::of(sender, target));
+            layer.put(rows::at(links, position, fact_number), &names);
+        }
     }
     if let (Some(facts), None) = (&package.status, &package.document) {
         layer.put(rows::status(sender, &package.sha256), &names);
@@ -208,6 +215,37 @@ fn accept(
             }
         }
     }
+}
+
+/// A new document under its number: so that a status without DocumentId finds it, and
+/// another document under the same number in the year is seen.
+fn number_document(
+    layer: &mut Layer<'_>,
+    sender: AgencyId,
+    facts: &crate::event::DocumentFacts,
+    names: &NamesPackageRow,
+) {
+    let (number, notation) = (&facts.number, &facts.notation);
+    let code_key = rows::code_key(&format!("{number}/{notation}"), &facts.promulgation_date);
+    let by_code = rows::by_code(sender, &code_key);
+    if facts.document_key.len() <= rows::KEY_TEXT && layer_has_not(layer, &by_code) {
+        let key = facts.document_key.clone();
+        layer.put(by_code, &KeyTextRow { key });
+    }
+    if number.trim().is_empty() || facts.year == 0 {
+        return;
+    }
+    let documents = rows::same_number(sender, facts.year, number, notation);
+    let mut own = documents.clone();
+    own.extend(rows::key_hash(&facts.document_key));
+    if !layer_has_not(layer, &own) {
+        return;
+    }
+    if rows::View::any(layer, &documents) {
+        let repeated = rows::repeated_number(sender, facts.year, number, notation);
+        layer.put(repeated, names);
+    }
+    layer.put(own, names);
 }
 
 fn layer_has_not(layer: &Layer<'_>, key: &[u8]) -> bool {
@@ -312,11 +350,26 @@ fn see_status(
         ),
         &row,
     );
+    let row = WatchRow {
+        package: package.id.to_vec(),
+        sender: document.sender.0,
+        document: document.hash.to_vec(),
+        receiver: receiver.0,
+        code: facts.code,
+        at: package.accepted_at_ms,
+        made_by_axis: facts.made_by_axis,
+    };
+    layer.put(rows::at(vec![rows::WATCHED], at.position, at.number), &row);
 }
 
 fn match_status(layer: &mut Layer<'_>, position: u64, fact_number: u32, matched: &StatusMatched) {
     let document = DocumentKey::of(AgencyId(matched.document_sender), &matched.document_key);
-    for (key, value) in rows::View::scan(layer, &rows::unmatched(document.hash)) {
+    let waited = if matched.waited_as.is_empty() {
+        document.hash
+    } else {
+        rows::key_hash(&matched.waited_as)
+    };
+    for (key, value) in rows::View::scan(layer, &rows::unmatched(waited)) {
         let waits = <UnmatchedRow as prost::Message>::decode(value.as_slice());
         if waits.is_ok_and(|waits| waits.package == matched.package) {
             layer.remove(key);

@@ -314,6 +314,27 @@ impl Index {
         .collect()
     }
 
+    /// Up to `limit` rows under `prefix` with keys above `after`, the first first.
+    pub(crate) fn scan_on(
+        &self,
+        prefix: &[u8],
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Key, Vec<u8>)>, IndexError> {
+        use std::ops::Bound;
+        let above: (Bound<Vec<u8>>, Bound<Vec<u8>>) = (
+            Bound::Excluded(after.max(prefix).to_vec()),
+            Bound::Unbounded,
+        );
+        let rows = self.db.range(above).take(limit);
+        rows.take_while(|row| !matches!(row, Ok((key, _)) if !key.starts_with(prefix)))
+            .map(|row| {
+                row.map(|(k, v)| (k.to_vec(), v.to_vec()))
+                    .map_err(|e| self.failed(e))
+            })
+            .collect()
+    }
+
     fn failed(&self, source: sled::Error) -> IndexError {
         IndexError::Sled {
             folder: self.folder.to_path_buf(),

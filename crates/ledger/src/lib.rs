@@ -42,6 +42,7 @@ pub mod fold;
 pub mod id;
 mod index;
 mod layer;
+mod linked;
 pub mod open;
 pub mod pause;
 #[cfg(test)]
@@ -80,9 +81,11 @@ use journal::{Anchor, Payloads, Space};
 
 pub use command::{
     Accept, Accepted, ChangeDelivery, Command, CommitError, Committed, Conflict, Reached,
+    Withdrawal,
 };
 pub use fact::{Change, Fact};
 pub use index::IndexError;
+pub use linked::{RepeatedNumber, StatusChange, Unmatched};
 pub use query::{By, PackageBytes, Query, QueryError, RecordedFacts, StoredPackage};
 pub use recent::AtHand;
 pub use start::{OpenError, Progress, Start};

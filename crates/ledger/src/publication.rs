@@ -10,9 +10,9 @@ use crate::rows::{Key, View, read};
 use crate::time::Ms;
 
 /// `L`: published versions, by number.
-const VERSIONS: u8 = b'L';
+pub(crate) const VERSIONS: u8 = b'L';
 /// `K`: unknown codes, by role and code.
-const UNKNOWN: u8 = b'K';
+pub(crate) const UNKNOWN: u8 = b'K';
 /// Senders that are named with an unknown code.
 const SENDERS: usize = 5;
 

@@ -148,6 +148,7 @@ impl Query {
             package,
             payload: journal::Payload::None,
             own_15: Vec::new(),
+            withdrawals: Vec::new(),
         };
         crate::decide::accept(&*self.state, accept).map(|decision| !decision.facts.is_empty())
     }

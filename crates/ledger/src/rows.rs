@@ -282,6 +282,92 @@ impl NamesPackageRow {
     }
 }
 
+/// A document's key text, where only its number is known.
+#[derive(Clone, PartialEq, Message)]
+pub struct KeyTextRow {
+    #[prost(string, tag = "1")]
+    pub key: String,
+}
+
+/// Key texts longer than this are not kept by number: values stay small.
+pub const KEY_TEXT: usize = 400;
+
+/// The key text under which a status without a DocumentId is known until its document is
+/// found: number/notation and date, as [`DocumentKey::of`] takes key texts.
+#[must_use]
+pub fn code_key(code: &str, date: &str) -> String {
+    format!("~code|{}|{}", code.trim().to_lowercase(), date.trim())
+}
+
+/// Whether a key text is one of [`code_key`]'s.
+#[must_use]
+pub fn is_code_key(key: &str) -> bool {
+    key.starts_with("~code|")
+}
+
+/// `Y`: the key text of a sender's document by [`code_key`].
+#[must_use]
+pub fn by_code(sender: AgencyId, code_key: &str) -> Key {
+    DocumentKey::of(sender, code_key).write(b'Y')
+}
+
+/// `l`: packages that recall, update or replace a document, in journal order.
+#[must_use]
+pub fn links(document: DocumentKey) -> Key {
+    document.write(b'l')
+}
+
+/// `Z`: the documents of a sender with one number/notation in one year.
+#[must_use]
+pub fn same_number(sender: AgencyId, year: i32, number: &str, notation: &str) -> Key {
+    let mut key = in_year(SAME_NUMBER, sender, year);
+    key.extend(number_hash(number, notation));
+    key
+}
+
+/// `z`: the numbers of a sender that more than one document has in a year.
+#[must_use]
+pub fn repeated_number(sender: AgencyId, year: i32, number: &str, notation: &str) -> Key {
+    let mut key = in_year(REPEATED, sender, year);
+    key.extend(number_hash(number, notation));
+    key
+}
+
+/// A status of a cell, in the order in which cells changed.
+#[derive(Clone, PartialEq, Message)]
+pub struct WatchRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub package: Vec<u8>,
+    /// Whose document, and the hash of its key text.
+    #[prost(uint32, tag = "2")]
+    pub sender: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub document: Vec<u8>,
+    #[prost(uint32, tag = "4")]
+    pub receiver: u32,
+    #[prost(uint32, tag = "5")]
+    pub code: u32,
+    /// When the status was accepted.
+    #[prost(int64, tag = "6")]
+    pub at: i64,
+    #[prost(bool, tag = "7")]
+    pub made_by_axis: bool,
+}
+
+/// `V`: statuses of cells, in the order in which the cells changed.
+pub const WATCHED: u8 = b'V';
+
+/// `Z`: documents by number in a year.
+pub const SAME_NUMBER: u8 = b'Z';
+/// `z`: numbers that are not unique in a year: (sender, year) and the documents' prefix.
+pub const REPEATED: u8 = b'z';
+
+fn in_year(table: u8, sender: AgencyId, year: i32) -> Key {
+    let mut key = tagged(table, &sender.0.to_be_bytes());
+    key.extend(year.to_be_bytes());
+    key
+}
+
 /// `P`: a package.
 #[must_use]
 pub fn package(id: PackageId) -> Key {
@@ -372,8 +458,7 @@ pub fn by_document_id(hash: [u8; 16]) -> Key {
 /// `N`: packages by number/notation.
 #[must_use]
 pub fn by_number(number: &str, notation: &str) -> Key {
-    let text = format!("{}/{}", number.trim(), notation.trim()).to_lowercase();
-    tagged(b'N', &key_hash(&text))
+    tagged(b'N', &number_hash(number, notation))
 }
 
 /// `T`: packages in journal order.
@@ -420,6 +505,11 @@ pub fn at(mut prefix: Key, position: u64, number: u32) -> Key {
     prefix
 }
 
+fn number_hash(number: &str, notation: &str) -> [u8; 16] {
+    let text = format!("{}/{}", number.trim(), notation.trim()).to_lowercase();
+    key_hash(&text)
+}
+
 fn tagged(table: u8, rest: &[u8]) -> Key {
     let mut key = Vec::with_capacity(1 + rest.len() + 12);
     key.push(table);
@@ -430,6 +520,43 @@ fn tagged(table: u8, rest: &[u8]) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_tables_have_one_letter() {
+        let agency = AgencyId(1);
+        let document = DocumentKey::of(agency, "d");
+        let package_id = PackageId::from_slice(&[0; 12]).unwrap();
+        let mut letters = vec![
+            package(package_id)[0],
+            delivery(DeliveryId::of(package_id, agency))[0],
+            holders(document)[0],
+            repeats(document, agency)[0],
+            status(agency, &[0; 32])[0],
+            all_about(document)[0],
+            cell(document, agency)[0],
+            cell_events(document, agency)[0],
+            by_document_id([0; 16])[0],
+            by_number("1", "a")[0],
+            by_agency(agency)[0],
+            events(package_id)[0],
+            by_code(agency, "1/a")[0],
+            links(document)[0],
+            BY_TIME,
+            REFUSED,
+            UNMATCHED,
+            WATCHED,
+            SAME_NUMBER,
+            REPEATED,
+            ALERTS,
+            STANDING_ALERTS,
+            crate::publication::VERSIONS,
+            crate::publication::UNKNOWN,
+        ];
+        let tables = letters.len();
+        letters.sort_unstable();
+        letters.dedup();
+        assert_eq!(letters.len(), tables);
+    }
 
     #[test]
     fn the_set_part_of_a_cell_does_not_depend_on_order() {

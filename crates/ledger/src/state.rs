@@ -213,6 +213,28 @@ impl State {
         Ok(rows.into_iter().rev().take(limit).collect())
     }
 
+    /// Up to `limit` rows under `prefix` with keys above `after`, the first first.
+    pub(crate) fn scan_on(
+        &self,
+        prefix: &[u8],
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Key, Vec<u8>)>, IndexError> {
+        let fresh = self.fresh_rows(prefix, None);
+        let gone = fresh.values().filter(|value| value.is_none()).count();
+        let below = self
+            .index
+            .scan_on(prefix, after, limit.saturating_add(gone))?;
+        let mut rows: BTreeMap<Key, Vec<u8>> = below.into_iter().collect();
+        for (key, value) in fresh {
+            match value {
+                Some(value) if key.as_slice() > after => rows.insert(key, value),
+                _ => rows.remove(&key),
+            };
+        }
+        Ok(rows.into_iter().take(limit).collect())
+    }
+
     /// Whether every read of the index has succeeded so far.
     pub(crate) fn readable(&self) -> bool {
         !self.unreadable.load(Ordering::SeqCst)

@@ -177,6 +177,10 @@ calls! {
     status.report(v1::ReportRequest) -> v1::Receipt;
     /// The state of a document at each of its receivers.
     status.matrix(v1::MatrixRequest) -> v1::MatrixResponse;
+    /// Statuses whose document has not come.
+    status.list_unmatched(v1::ListUnmatchedRequest) -> v1::ListUnmatchedResponse;
+    /// Numbers that more than one document of an agency has in one year.
+    history.list_duplicates(v1::ListDuplicatesRequest) -> v1::ListDuplicatesResponse;
     /// Finds packages, or refused pushes.
     history.search(v1::SearchRequest) -> v1::SearchResponse;
     /// The story of one package, delivery or document.
@@ -373,6 +377,19 @@ impl Client {
         Ok(answer.status() == ServingStatus::Serving)
     }
 
+    /// Statuses as they come. The stream has no time limit; the answer that opens it has.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn watch_statuses(&self, request: v1::WatchRequest) -> Result<StatusWatch, Error> {
+        let mut service = self.status();
+        let responses = self.ask(service.watch(Request::new(request))).await?;
+        Ok(StatusWatch {
+            client: self.clone(),
+            responses,
+        })
+    }
+
     fn exchange(&self) -> ExchangeServiceClient<Link> {
         ExchangeServiceClient::new(self.link.clone()).max_decoding_message_size(ANSWER)
     }
@@ -432,5 +449,23 @@ impl Client {
 
     fn failed(&self, status: Status) -> Error {
         Error::from_status(&self.target, self.timeout, status)
+    }
+}
+
+/// Statuses as they come.
+#[derive(Debug)]
+pub struct StatusWatch {
+    client: Client,
+    responses: tonic::Streaming<v1::WatchResponse>,
+}
+
+impl StatusWatch {
+    /// The next message; `None` if the axis ended the stream in good order.
+    ///
+    /// # Errors
+    /// [`Error`]; the last token resumes.
+    pub async fn next(&mut self) -> Result<Option<v1::WatchResponse>, Error> {
+        let next = self.responses.message().await;
+        next.map_err(|status| self.client.failed(status))
     }
 }

@@ -2,8 +2,9 @@
 
 use exchange::refusal::{Name, Refusal};
 use exchange::{
-    Cell, DeliverySummary, Info, Matrix, PackageSummary, Redelivered, RefusalSummary, Search,
-    StatusEvent, Trace, TraceEvent, Verified,
+    Cell, DeliverySummary, Info, Matrix, PackageSummary, Redelivered, RefusalSummary,
+    RepeatedNumber, Search, StatusEvent, Trace, TraceEvent, UnmatchedStatus, Verified,
+    WatchedStatus,
 };
 
 use super::package::{facts, label};
@@ -111,6 +112,56 @@ fn trace_event(event: TraceEvent) -> v1::TraceEvent {
         sha256: event.sha256.map(|sha256| hex(&sha256)).unwrap_or_default(),
         round: event.round,
         anchor: event.anchor,
+    }
+}
+
+pub(crate) fn watched(status: WatchedStatus) -> v1::WatchResponse {
+    v1::WatchResponse {
+        token: status.token,
+        change: Some(v1::StatusChange {
+            package_id: status.package.to_string(),
+            document_id: status.document_id,
+            sender: Some(agency(status.sender)),
+            receiver: Some(agency(status.receiver)),
+            code: cell_status(Some(status.code)),
+            label: label(status.code.into()),
+            at: status.at.iso_ms(),
+            description: status.description,
+            made_by_axis: status.made_by_axis,
+        }),
+    }
+}
+
+pub(crate) fn unmatched(status: UnmatchedStatus) -> v1::UnmatchedStatus {
+    v1::UnmatchedStatus {
+        package_id: status.package.to_string(),
+        sender: Some(agency(status.from)),
+        document_sender: Some(agency(status.document_sender)),
+        code: cell_status(Some(status.code)),
+        label: label(status.code.into()),
+        at: status.at.iso_ms(),
+        document_id: status.document_id,
+        document_code: status.document_code,
+        promulgation_date: status.promulgation_date,
+        description: status.description,
+    }
+}
+
+pub(crate) fn duplicate_number(number: RepeatedNumber) -> v1::DuplicateNumber {
+    let documents = number.documents.into_iter();
+    v1::DuplicateNumber {
+        agency: Some(agency(number.agency)),
+        year: number.year,
+        number: number.number,
+        documents: documents
+            .map(|document| v1::NumberedDocument {
+                package_id: document.package.to_string(),
+                document_id: document.document_id,
+                promulgation_date: document.promulgation_date,
+                subject: document.subject,
+                accepted_at: document.accepted_at.iso_ms(),
+            })
+            .collect(),
     }
 }
 

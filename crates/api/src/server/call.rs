@@ -30,7 +30,8 @@ use crate::refused;
 const WHOLE_JOURNAL: [&str; 1] = ["/axis.v1.OperationsService/Verify"];
 
 /// The methods whose answer or request is a stream: the server sets them no time limit.
-const STREAMS: [&str; 6] = [
+const STREAMS: [&str; 7] = [
+    "/axis.v1.StatusService/Watch",
     "/axis.v1.ExchangeService/PushStream",
     "/axis.v1.ExchangeService/Subscribe",
     "/axis.v1.ExchangeService/Fetch",

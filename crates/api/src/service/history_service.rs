@@ -63,4 +63,34 @@ impl HistoryService for Core {
                 .map(convert::trace),
         )
     }
+
+    async fn list_duplicates(
+        &self,
+        request: Request<v1::ListDuplicatesRequest>,
+    ) -> Result<Response<v1::ListDuplicatesResponse>, Status> {
+        let caller = caller::of(request.extensions()).map_err(tell)?.clone();
+        let v1::ListDuplicatesRequest {
+            agency,
+            year,
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let search = exchange::NumberSearch {
+            agency: agency.filter(|code| !code.is_empty()),
+            year,
+            page_size,
+            page_token,
+        };
+        let page = self.exchange.repeated_numbers(&caller, search).await;
+        answer(page.map(|page| {
+            v1::ListDuplicatesResponse {
+                numbers: page
+                    .items
+                    .into_iter()
+                    .map(convert::duplicate_number)
+                    .collect(),
+                next_page_token: page.next,
+            }
+        }))
+    }
 }

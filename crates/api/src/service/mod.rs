@@ -10,6 +10,7 @@ mod push;
 mod registry_service;
 mod status_service;
 mod subscribe;
+mod watch;
 
 use std::time::Duration;
 

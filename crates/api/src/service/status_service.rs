@@ -1,11 +1,12 @@
 //! `StatusService`: processing statuses of documents.
 
 use exchange::{DocumentRef, Report, Staff};
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 use tracing::field::display;
 
-use super::{Core, answer, tell};
+use super::{Core, answer, tell, watch};
 use crate::v1::status_service_server::StatusService;
 use crate::{caller, convert, refused, v1};
 
@@ -68,5 +69,38 @@ impl StatusService for Core {
                 .await
                 .map(convert::matrix),
         )
+    }
+
+    type WatchStream = BoxStream<v1::WatchResponse>;
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let caller = caller::of(request.extensions()).map_err(tell)?.clone();
+        let watched = self
+            .exchange
+            .watch_statuses(&caller, &request.get_ref().token)
+            .map_err(tell)?;
+        Ok(Response::new(watch::stream(self.clone(), watched)))
+    }
+
+    async fn list_unmatched(
+        &self,
+        request: Request<v1::ListUnmatchedRequest>,
+    ) -> Result<Response<v1::ListUnmatchedResponse>, Status> {
+        let caller = caller::of(request.extensions()).map_err(tell)?.clone();
+        let v1::ListUnmatchedRequest {
+            page_size,
+            page_token,
+        } = request.into_inner();
+        let page = self
+            .exchange
+            .unmatched(&caller, page_size, &page_token)
+            .await;
+        answer(page.map(|page| v1::ListUnmatchedResponse {
+            statuses: page.items.into_iter().map(convert::unmatched).collect(),
+            next_page_token: page.next,
+        }))
     }
 }

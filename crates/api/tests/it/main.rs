@@ -7,6 +7,7 @@
 
 mod asking;
 mod errors_page;
+mod following;
 mod golden;
 mod house;
 mod pushing;

@@ -13,6 +13,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// The state of a document at each of its receivers
     Matrix(MatrixArgs),
+    /// Statuses as they come, until interrupted
+    Watch(WatchArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,6 +94,26 @@ pub(crate) struct MatrixArgs {
     door: EitherArgs,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct WatchArgs {
+    /// Resume behind this token, as an earlier watch printed it [default: from now on]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        default_value = "",
+        hide_default_value = true
+    )]
+    token: String,
+    /// End once everything up to now was told
+    #[arg(long)]
+    until_now: bool,
+    /// One JSON object a status on stdout, each with its token
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    door: EitherArgs,
+}
+
 /// Runs `axis status`.
 ///
 /// # Errors
@@ -100,6 +122,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Report(args) => report(args).await,
         Command::Matrix(args) => matrix(args).await,
+        Command::Watch(args) => watch(args).await,
     }
 }
 
@@ -159,6 +182,37 @@ async fn matrix(args: MatrixArgs) -> Result<(), Failure> {
         output::json(&shape::Matrix::from(&answer))?;
     } else {
         output::line(matrix_table(&answer))?;
+    }
+    Ok(())
+}
+
+async fn watch(args: WatchArgs) -> Result<(), Failure> {
+    let client = args.door.connect().await?;
+    let request = v1::WatchRequest { token: args.token };
+    let mut watched = client.watch_statuses(request).await?;
+    while let Some(message) = watched.next().await? {
+        match &message.change {
+            Some(change) if args.json => {
+                output::json(&shape::Watched::of(&message.token, change))?;
+            }
+            Some(change) => output::line(format!(
+                "{}  {} {}  {}  {} -> {}  {}",
+                story::clock(&change.at),
+                change.code,
+                change.label,
+                change.document_id,
+                story::agency(change.receiver.as_ref()),
+                story::agency(change.sender.as_ref()),
+                output::shorten(&change.description, 48),
+            ))?,
+            None if args.until_now => {
+                if !args.json {
+                    output::line(format!("Mã tiếp tục (token): {}", message.token))?;
+                }
+                return Ok(());
+            }
+            None => {}
+        }
     }
     Ok(())
 }

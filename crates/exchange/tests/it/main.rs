@@ -3,12 +3,14 @@
 
 mod alerts;
 mod broker;
+mod chains;
 mod duplicates;
 mod ground;
 mod lists_out;
 mod main_job;
 mod moody;
 mod operators;
+mod priority;
 mod recall;
 mod receivers;
 mod redelivery;

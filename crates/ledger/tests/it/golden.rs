@@ -19,6 +19,7 @@ fn types() -> Vec<(u32, String)> {
         (1, "package-accepted-2"),
         (2, "package-refused"),
         (15, "status-matched"),
+        (15, "status-matched-2"),
         (16, "receivers-added"),
         (20, "agency-recorded"),
         (30, "system-recorded"),

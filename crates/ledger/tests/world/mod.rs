@@ -128,6 +128,7 @@ pub fn typed(
         },
         payload: inline(bytes),
         own_15: Vec::new(),
+        withdrawals: Vec::new(),
     }
 }
 
@@ -175,6 +176,7 @@ pub fn status(id: PackageId, from: u32, to: u32, key: &str, code: u32, bytes: &s
         },
         payload: inline(bytes),
         own_15: Vec::new(),
+        withdrawals: Vec::new(),
     }
 }
 
