@@ -411,6 +411,10 @@ fn what_is_no_package_is_named() {
             F::NotWellFormed,
         ),
         (
+            document("</edXML:To>", "</edXML:ToPlaces>"),
+            F::NotWellFormed,
+        ),
+        (
             document("JVBERi0xLjQK", "JVBE</AttachmentEncoded>"),
             F::NotWellFormed,
         ),
