@@ -126,7 +126,7 @@ fn nothing_of_the_contract_is_taken_back() {
 #[test]
 fn the_descriptors_hold_no_source_text() {
     let set = current();
-    assert_eq!(set.file.len(), 6);
+    assert_eq!(set.file.len(), 7);
     assert!(set.file.iter().all(|file| file.source_code_info.is_none()));
 }
 
