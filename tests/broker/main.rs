@@ -11,6 +11,7 @@
 mod suite;
 
 mod contract;
+mod exchange;
 mod faults;
 mod house;
 mod letters;

@@ -12,8 +12,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bus::amqp::Access;
 use sha2::{Digest, Sha256};
-use testkit::{Axis, Process, axis_binary};
+use testkit::{Axis, Broker, Process, axis_binary};
 
 #[test]
 fn the_python_page_works_as_typed() -> Result<()> {
@@ -33,6 +34,68 @@ fn the_node_page_works_as_typed() -> Result<()> {
         run: "node --input-type=module",
         extra: include_str!("extra.js"),
     })
+}
+
+/// Over RabbitMQ: the broker's team is played by a private broker.
+#[test]
+fn the_python_amqp_page_works_as_typed() -> Result<()> {
+    let broker = Broker::start()?;
+    broker.add_vhost("tinh")?;
+    broker.add_user("axis", "of-the-axis")?;
+    broker.permit("tinh", "axis", ".*", ".*", ".*")?;
+    let mut desk = Desk::lay(&Language {
+        name: "python-amqp",
+        keeps: ".venv",
+        run: "python",
+        extra: "",
+    })?;
+    desk.broker = Some(broker.port());
+    let page = fs::read_to_string(desk.dir.join("README.md"))?;
+    let mut said = String::new();
+    for block in blocks(&page) {
+        match block.kind {
+            "sh" => said = desk.type_in(block.text)?,
+            "sh axis" => desk.start(&[])?,
+            "sh broker" => {
+                for system in ["so-noi-vu", "so-tai-chinh"] {
+                    permit(&broker, &Access::of(system, "tinh"))?;
+                }
+            }
+            "text" => came_out(block.text, &said)
+                .with_context(|| format!("this came out:\n{said}\nand not:\n{}", block.text))?,
+            other => bail!("the page has a block of the unknown kind {other:?}"),
+        }
+    }
+    let mut expected = Vec::new();
+    for name in ["small", "large"] {
+        expected.push(hex(&fs::read(desk.dir.join(format!("work/{name}.edxml")))?));
+    }
+    expected.sort();
+    ensure!(
+        received(&desk.dir.join("work/inbox"))? == expected,
+        "other bytes came than went"
+    );
+    ensure!(received(&desk.dir.join("work/statuses"))?.len() == 2);
+    desk.leave()
+}
+
+/// What the broker's team types.
+fn permit(broker: &Broker, access: &Access) -> Result<()> {
+    let Access {
+        vhost,
+        user,
+        configure,
+        write,
+        read,
+        topics,
+        ..
+    } = access;
+    broker.add_user(user, "secret")?;
+    broker.permit(vhost, user, configure, write, read)?;
+    for topic in topics {
+        broker.permit_topic(vhost, user, topic.exchange, &topic.write, topic.read)?;
+    }
+    Ok(())
 }
 
 /// One of the example clients.
@@ -102,6 +165,8 @@ const STRICT: &str = "[limits]\nmax_pushes_per_second = 1\n";
 struct Desk {
     dir: PathBuf,
     axis: Option<Axis>,
+    /// The broker's port, if the page is about one.
+    broker: Option<u16>,
     /// One reader at a time: another run of the same test waits until this one has left.
     _place: File,
 }
@@ -125,6 +190,7 @@ impl Desk {
         Ok(Self {
             dir,
             axis: None,
+            broker: None,
             _place: place,
         })
     }
@@ -137,6 +203,10 @@ impl Desk {
         let block = match &port {
             Some(port) => block.replace("127.0.0.1:7401", port),
             None => block.to_owned(),
+        };
+        let block = match self.broker {
+            Some(port) => block.replace("127.0.0.1:5672", &format!("127.0.0.1:{port}")),
+            None => block,
         };
         // What is exported stays for the blocks behind it, as in one terminal.
         let script = format!(
@@ -180,6 +250,12 @@ impl Desk {
         let axis = Axis::builder()
             .data(self.dir.join("axis-data"))
             .launcher(here);
+        let axis = match self.broker {
+            Some(port) => axis
+                .env("AXIS_BUS", format!("amqp://axis@127.0.0.1:{port}/tinh"))
+                .env("AXIS_BUS_PASSWORD", "of-the-axis"),
+            None => axis,
+        };
         let axis = options.iter().fold(axis, |axis, option| axis.arg(option));
         self.axis = Some(axis.start()?);
         Ok(())

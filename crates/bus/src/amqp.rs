@@ -440,6 +440,18 @@ impl Bus for Amqp {
         })
     }
 
+    fn make(&self, queue: &Queue) -> BoxFuture<'_, Result<(), QueueError>> {
+        let queue = queue.clone();
+        Box::pin(async move {
+            let inner = &self.inner;
+            if inner.closed.is_cancelled() {
+                return Err(QueueError::Closed);
+            }
+            let session = inner.now().ok_or_else(|| inner.away())?;
+            Ok(inner.stand(&session, &queue).await?)
+        })
+    }
+
     fn link(&self) -> Option<watch::Receiver<Link>> {
         Some(self.link())
     }

@@ -16,7 +16,10 @@ use crate::{BoxFuture, Bus, ConsumeError, Consumer, Lane, Queue, Taken};
 /// lanes, however many come there.
 #[derive(Debug)]
 pub struct Lanes {
-    consumers: [Box<dyn Consumer>; 4],
+    system: Arc<str>,
+    window: u16,
+    /// In the order of [`Lane::ALL`]; those attached so far.
+    consumers: [Option<Box<dyn Consumer>>; 4],
     turns: Turns,
 }
 
@@ -31,27 +34,41 @@ impl Lanes {
         system: impl Into<Arc<str>>,
         window: u16,
     ) -> Result<Self, ConsumeError> {
-        let system = system.into();
-        let open = |lane| {
-            bus.consume(
-                &Queue {
-                    system: Arc::clone(&system),
-                    lane,
-                },
-                window,
-            )
-        };
-        let [flash, urgent, status, routine] = Lane::ALL;
-        let consumers = [
-            open(flash).await?,
-            open(urgent).await?,
-            open(status).await?,
-            open(routine).await?,
-        ];
-        Ok(Self {
-            consumers,
+        let mut lanes = Self::of(system, window);
+        for lane in Lane::ALL {
+            lanes.attach(bus, lane).await?;
+        }
+        Ok(lanes)
+    }
+
+    /// The lanes of `system` with none attached: for a system that may use one of them only.
+    #[must_use]
+    pub fn of(system: impl Into<Arc<str>>, window: u16) -> Self {
+        Self {
+            system: system.into(),
+            window,
+            consumers: [const { None }; 4],
             turns: Turns::default(),
-        })
+        }
+    }
+
+    /// Attaches to the queue of a lane, unless it is attached.
+    ///
+    /// # Errors
+    /// As [`Bus::consume`].
+    pub async fn attach(&mut self, bus: &dyn Bus, lane: Lane) -> Result<(), ConsumeError> {
+        let Self {
+            system,
+            window,
+            consumers,
+            ..
+        } = self;
+        let own = Lane::ALL.into_iter().zip(consumers);
+        for (_, consumer) in own.filter(|(of, consumer)| *of == lane && consumer.is_none()) {
+            let queue = Queue::new(Arc::clone(system), lane);
+            *consumer = Some(bus.consume(&queue, *window).await?);
+        }
+        Ok(())
     }
 
     /// The most takes of other lanes that can come before one of `lane`, while `lane` has a
@@ -77,9 +94,13 @@ impl Lanes {
     /// # Errors
     /// As [`Consumer::next`], of the lane asked.
     pub async fn next(&mut self) -> Option<Result<(Lane, Taken), ConsumeError>> {
-        let Self { consumers, turns } = self;
+        let Self {
+            consumers, turns, ..
+        } = self;
         // Kept while all wait, so that each lane keeps its place among the queue's consumers.
-        let mut asks = consumers.each_mut().map(Ask::Unasked);
+        let mut asks = consumers
+            .each_mut()
+            .map(|consumer| consumer.as_mut().map_or(Ask::Absent, Ask::Unasked));
         let (lane, answer) = poll_fn(|cx| choose(&mut asks, turns, cx)).await;
         answer.map(|taken| taken.map(|taken| (lane, taken)))
     }
@@ -93,6 +114,8 @@ enum Ask<'a> {
     Asked(BoxFuture<'a, Answer>),
     /// Between the two, inside `poll`.
     Moving,
+    /// Not attached: nothing comes.
+    Absent,
 }
 
 impl Ask<'_> {
@@ -104,7 +127,7 @@ impl Ask<'_> {
         }
         match self {
             Self::Asked(next) => Pin::as_mut(next).poll(cx),
-            Self::Unasked(_) | Self::Moving => Poll::Pending,
+            Self::Unasked(_) | Self::Moving | Self::Absent => Poll::Pending,
         }
     }
 }

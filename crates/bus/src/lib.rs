@@ -110,6 +110,16 @@ pub trait Bus: Send + Sync + Debug {
     /// [`QueueError`]; some may be gone.
     fn purge(&self, queue: &Queue) -> BoxFuture<'_, Result<u64, QueueError>>;
 
+    /// Makes `queue` unless it is there: for one who consumes it without this bus, and comes
+    /// before the first message.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    fn make(&self, queue: &Queue) -> BoxFuture<'_, Result<(), QueueError>> {
+        let _ = queue;
+        Box::pin(async { Ok(()) })
+    }
+
     /// How the way to the broker stands, now and whenever it changes; `None` for a bus that has
     /// no broker and is always there.
     fn link(&self) -> Option<watch::Receiver<amqp::Link>> {

@@ -42,6 +42,7 @@ mod binary;
 mod broker;
 mod cli;
 mod packages;
+mod partner;
 mod proc;
 mod process;
 
@@ -51,6 +52,7 @@ pub use binary::axis_binary;
 pub use broker::{Broker, Vhost};
 pub use cli::{Cli, Finished};
 pub use packages::{Document, Random, noise, status_package};
+pub use partner::{Answer, Got, Partner};
 pub use proc::Proc;
 pub use process::{Output, Process};
 pub use rustix::process::Signal;

@@ -50,6 +50,7 @@ const PARTS: &[Part] = &[
     Part { name: "schema", what: "packages and schemas agree, by the word of a validator that is not ours", needs: &[&need::XMLLINT], run: schema },
     Part { name: "fuzz", what: "packages old and new, codes, dates, base64 and ZIPs, mutated for a minute, break no promise", needs: &[], run: fuzz },
     Part { name: "examples-python", what: "the page of the Python client works as typed", needs: &[&need::PYTHON], run: || example("python") },
+    Part { name: "examples-python-amqp", what: "the page of the Python client over RabbitMQ works as typed", needs: &[&need::PYTHON, &need::RABBITMQ], run: || example("python_amqp") },
     Part { name: "examples-node", what: "the page of the Node.js client works as typed", needs: &[&need::NODE, &need::NPM], run: || example("node") },
     Part { name: "doctests", what: "every example in the documentation runs", needs: &[], run: doctests },
 ];
@@ -129,8 +130,8 @@ fn example(language: &str) -> Outcome {
     }
 }
 
-/// The tests that belong to parts of their own: two pages, three on a broker.
-const ELSEWHERE: u64 = 5;
+/// The tests that belong to parts of their own: three pages, and those on a broker.
+const ELSEWHERE: u64 = 8;
 
 /// Brokers are dear: their tests share them, and run apart from the daemons of the others.
 fn broker() -> Outcome {

@@ -1,13 +1,17 @@
 //! `axis serve`: the daemon, from its arguments to its end.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::{Listening, Running, ServeError, WebRunning};
+use bus::Amqp;
 use exchange::Exchange;
 use sd_notify::NotifyState;
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::VERSION;
@@ -83,8 +87,14 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let web = api::bind_web(config.web_options())
         .await
         .map_err(|error| refused_listener("console", error))?;
+    let broker = open_broker(&config)?;
+    let mut options = config.exchange_options();
+    if let Some((amqp, vhost)) = &broker {
+        options.bus = Some(Arc::<Amqp>::clone(amqp));
+        options.vhost.clone_from(vhost);
+    }
     let exchange = tokio::select! {
-        opened = Exchange::open(config.exchange_options(), progress()) => opened.map_err(|error| Failure::caused_by(&error))?,
+        opened = Exchange::open(options, progress()) => opened.map_err(|error| Failure::caused_by(&error))?,
         signal = signals.next() => {
             tracing::info!(signal, "stopped while starting; nothing had been accepted");
             return Ok(());
@@ -103,6 +113,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     announce(&running, web.address(), args.json)?;
     tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let watchdog = tokio::spawn(watchdog::feed(exchange.clone(), stop.clone()));
+    let letters = broker.map(|(amqp, _)| {
+        let letters = amqp.inlet(LETTERS);
+        tokio::spawn(api::letters::serve(exchange.clone(), letters, stop.clone()))
+    });
 
     let signal = signals.next().await;
     tracing::info!(signal, "stopping: calls in flight may end");
@@ -111,6 +125,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let drained = drain(
         running,
         web,
+        letters,
         &exchange,
         Duration::from_secs(config.grpc.drain_seconds),
     );
@@ -127,6 +142,22 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         let _ = notices.await;
     }
     Ok(())
+}
+
+/// Letters of `amqp` systems in hand at a time, settles and packages each.
+// The compiler unwraps.
+const LETTERS: NonZeroU16 = NonZeroU16::new(64).unwrap();
+
+/// The broker, if the configuration names one, and its vhost. It may be away: the connection is
+/// made in the background.
+fn open_broker(config: &Config) -> Result<Option<(Arc<Amqp>, String)>, Failure> {
+    let Some(broker) = config.bus.amqp().map_err(Failure::usage)? else {
+        return Ok(None);
+    };
+    let vhost = broker.vhost().to_owned();
+    tracing::info!(broker = broker.address(), "the queues are on a broker");
+    let amqp = Amqp::open(broker).map_err(|error| Failure::usage(format!("bus: {error}")))?;
+    Ok(Some((amqp, vhost)))
 }
 
 /// Says now and then how far the reading of the journal is.
@@ -160,7 +191,13 @@ async fn start(
 
 /// Lets the calls in flight end, then closes the exchange, each within a bound: a drain that
 /// hangs must not keep the process.
-async fn drain(running: Running, web: WebRunning, exchange: &Exchange, grace: Duration) {
+async fn drain(
+    running: Running,
+    web: WebRunning,
+    letters: Option<JoinHandle<()>>,
+    exchange: &Exchange,
+    grace: Duration,
+) {
     const CLOSE: Duration = Duration::from_secs(30);
     if tokio::time::timeout(grace + Duration::from_secs(5), running.stopped())
         .await
@@ -171,6 +208,11 @@ async fn drain(running: Running, web: WebRunning, exchange: &Exchange, grace: Du
     // Health has told of the stop meanwhile.
     if tokio::time::timeout(grace, web.stopped()).await.is_err() {
         tracing::warn!("some requests did not end in time and are cut");
+    }
+    if let Some(letters) = letters
+        && tokio::time::timeout(grace, letters).await.is_err()
+    {
+        tracing::warn!("some letters were not finished in time; they stay in their queue");
     }
     if tokio::time::timeout(CLOSE, exchange.close()).await.is_err() {
         tracing::warn!("the ledger could not be closed in time; the next start reads its journal");

@@ -34,6 +34,9 @@ pub(crate) enum Command {
         /// How it takes its deliveries
         #[arg(long, value_enum, default_value_t = Attachment::Direct)]
         attachment: Attachment,
+        /// Put packages up to this size into the messages of an amqp system [default: none]
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+        inline_bytes: u64,
         /// The axis makes no status 01 for what this system settles
         #[arg(long = "no-axis-acknowledgement")]
         no_axis_acknowledgement: bool,
@@ -115,6 +118,33 @@ struct Added<'a> {
     key_id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spki_sha256: Option<String>,
+    /// Of an amqp system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<Broker<'a>>,
+}
+
+/// What an amqp system is to be allowed on the broker.
+#[derive(Debug, Serialize)]
+struct Broker<'a> {
+    vhost: &'a str,
+    user: &'a str,
+    configure: &'a str,
+    write: &'a str,
+    read: &'a str,
+    commands: &'a [String],
+}
+
+impl<'a> From<&'a v1::BrokerAccess> for Broker<'a> {
+    fn from(of: &'a v1::BrokerAccess) -> Self {
+        Self {
+            vhost: &of.vhost,
+            user: &of.user,
+            configure: &of.configure,
+            write: &of.write,
+            read: &of.read,
+            commands: &of.commands,
+        }
+    }
 }
 
 /// Runs `axis system`.
@@ -128,6 +158,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             agencies,
             name,
             attachment,
+            inline_bytes,
             no_axis_acknowledgement,
             no_key,
             cert,
@@ -148,7 +179,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 .to_owned(),
                 no_axis_acknowledgement,
                 without_key: no_key,
-                inline_bytes: 0,
+                inline_bytes,
             };
             let answer = client.add_system(request).await?;
             let key = (!answer.key.is_empty()).then_some(answer.key);
@@ -166,6 +197,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                                 key: key.as_deref(),
                                 key_id: None,
                                 spki_sha256: None,
+                                broker: answer.broker.as_ref().map(Broker::from),
                             },
                             &secret,
                             common.json,
@@ -184,6 +216,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                     key: key.as_deref(),
                     key_id: None,
                     spki_sha256: pinned,
+                    broker: answer.broker.as_ref().map(Broker::from),
                 },
                 &secret,
                 common.json,
@@ -204,6 +237,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                     key: None,
                     key_id: None,
                     spki_sha256: Some(pinned),
+                    broker: None,
                 },
                 &SecretArgs { save_key: None },
                 common.json,
@@ -233,6 +267,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                     key: Some(&answer.key),
                     key_id: Some(answer.key_id),
                     spki_sha256: None,
+                    broker: None,
                 },
                 &secret,
                 common.json,
@@ -322,6 +357,14 @@ fn show(added: &Added<'_>, secret: &SecretArgs, json: bool) -> Result<(), Failur
              Gọi trục (calling the axis):  AXIS_KEY=…  --system {system}"
         ))?,
         (None, _) => {}
+    }
+    if let Some(broker) = &added.broker {
+        output::line(format!(
+            "\nHệ thống {system} nhận từ RabbitMQ với người dùng {user}; nhóm quản trị broker chạy\n\
+             (it receives from RabbitMQ as the user {user}; the broker's team types):\n\n    {commands}",
+            user = broker.user,
+            commands = broker.commands.join("\n    ")
+        ))?;
     }
     Ok(())
 }

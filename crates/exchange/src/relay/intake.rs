@@ -3,8 +3,8 @@
 use std::sync::{Mutex as Lock, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, ConsumeError, Lanes, Taken};
-use tokio::sync::Mutex;
+use bus::{Bus, ConsumeError, Lane, Lanes, Taken};
+use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
 /// Messages that a broker hands out ahead, for each lane.
@@ -33,25 +33,40 @@ impl Intake {
         }
     }
 
-    /// The next message; waits as long as the broker is away. `None` once the bus is closed.
-    /// Dropping the future loses nothing.
-    pub(super) async fn next(&self, bus: &dyn Bus, system: &str) -> Option<Taken> {
-        let mut lanes = self.lanes.lock().await;
+    /// The next message of the lanes that `used` names; waits as long as the broker is away.
+    /// `None` once the bus is closed. Dropping the future loses nothing.
+    ///
+    /// A lane is attached when something goes through it: most systems use one or two, and a
+    /// queue costs the broker memory. `more` tells that another lane has come to be used.
+    pub(super) async fn next(
+        &self,
+        bus: &dyn Bus,
+        system: &str,
+        used: impl Fn() -> Vec<Lane>,
+        more: &Notify,
+    ) -> Option<Taken> {
+        let mut held = self.lanes.lock().await;
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         loop {
-            let failed = match &mut *lanes {
-                None => match Lanes::open(bus, system, AHEAD).await {
-                    Ok(opened) => {
-                        *lanes = Some(opened);
-                        continue;
-                    }
-                    Err(error) => error,
+            let lanes = held.get_or_insert_with(|| Lanes::of(system, AHEAD));
+            let mut more = std::pin::pin!(more.notified());
+            more.as_mut().enable();
+            let attached = async {
+                for lane in used() {
+                    lanes.attach(bus, lane).await?;
+                }
+                Ok(())
+            };
+            let failed = match attached.await {
+                Ok(()) => tokio::select! {
+                    next = lanes.next() => match next {
+                        Some(Ok((_, taken))) => return Some(taken),
+                        Some(Err(error)) => error,
+                        None => return None,
+                    },
+                    () = more => continue,
                 },
-                Some(open) => match open.next().await {
-                    Some(Ok((_, taken))) => return Some(taken),
-                    Some(Err(error)) => error,
-                    None => return None,
-                },
+                Err(error) => error,
             };
             match failed {
                 ConsumeError::Closed => return None,
@@ -61,7 +76,7 @@ impl Intake {
                 }
                 error => {
                     tracing::warn!(%error, system, "the system's queues cannot be consumed; it is tried again");
-                    *lanes = None;
+                    *held = None;
                 }
             }
             tokio::time::sleep(PAUSE).await;

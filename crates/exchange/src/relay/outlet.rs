@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::intake::Intake;
-use super::lane_number;
+use super::{bus_lane, lane_number};
 use crate::types::Lane;
 
 /// The first and the longest rest of a lane whose queue took nothing.
@@ -34,6 +34,8 @@ pub(crate) struct Outlet {
     pub(super) work: Notify,
     /// Something left the flow.
     drained: Notify,
+    /// A lane was used for the first time.
+    widened: Notify,
 }
 
 /// A place in the order of serving.
@@ -125,6 +127,7 @@ impl Outlet {
             intake: Intake::new(),
             work: Notify::new(),
             drained: Notify::new(),
+            widened: Notify::new(),
         }
     }
 
@@ -165,7 +168,9 @@ impl Outlet {
 
     /// The next wake-up of any lane. `None` once the bus is closed.
     pub(crate) async fn next(&self, bus: &dyn Bus) -> Option<Taken> {
-        self.intake.next(bus, self.system.as_str()).await
+        let used = || self.used_lanes().into_iter().map(bus_lane).collect();
+        let system = self.system.as_str();
+        self.intake.next(bus, system, used, &self.widened).await
     }
 
     pub(super) fn stream_comes(&self) {
@@ -288,7 +293,9 @@ impl Outlet {
             }
             let lane = &mut flow.lanes[lane_number(place.lane())];
             lane.published += 1;
-            lane.used = true;
+            if !std::mem::replace(&mut lane.used, true) {
+                self.widened.notify_waiters();
+            }
             let sent = Sent {
                 place,
                 round,

@@ -1,6 +1,7 @@
 //! Publishes what waits for one system, lane by lane, as far as the window goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{Message, PublishError, Queue, QueueError};
 use futures_util::StreamExt as _;
@@ -11,6 +12,7 @@ use ledger::id::{AgencyId, DeliveryId, SystemId};
 use ledger::open::Place;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::outlet::{Outlet, Standing, Step};
 use super::{bus_lane, wakeup};
@@ -20,6 +22,8 @@ use crate::types::Lane;
 
 /// Publishes of one system on their way at once.
 const UNDER_WAY: usize = 256;
+/// After how long the queues of an `amqp` system are tried again that could not be made.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Messages with their headers made at the same time for one `amqp` system.
 const PREPARED: usize = 32;
 
@@ -32,6 +36,9 @@ pub(super) struct Pump {
     link: Option<watch::Receiver<bus::amqp::Link>>,
     /// The connection over which was published.
     generation: u64,
+    /// The connection over which the queues of an `amqp` system were made: it may come to them
+    /// before the first message does.
+    made: Option<u64>,
 }
 
 /// A message to publish; `None` if it turned out that nothing is to be published.
@@ -56,6 +63,7 @@ impl Pump {
             outlet,
             link,
             generation,
+            made: None,
         }
     }
 
@@ -82,6 +90,9 @@ impl Pump {
         let mut ended = false;
         loop {
             let mut until = None;
+            if outlet.terms().is_some() && self.made != Some(self.generation) && self.is_up() {
+                until = self.make_queues().await;
+            }
             while !ended
                 && self.is_up()
                 && preparing.len() < PREPARED
@@ -110,7 +121,7 @@ impl Pump {
                         }
                     },
                     Step::Wait(at) => {
-                        until = at;
+                        until = [until, at].into_iter().flatten().min();
                         outlet.tell_drained();
                         break;
                     }
@@ -189,6 +200,19 @@ impl Pump {
                 _ => Standing::Not,
             }
         })
+    }
+
+    /// Makes the queues of an `amqp` system; when to try again if the broker does not.
+    async fn make_queues(&mut self) -> Option<Instant> {
+        for lane in bus::Lane::ALL {
+            let queue = Queue::new(Arc::clone(&self.system), lane);
+            if let Err(error) = self.inner.relay.bus().make(&queue).await {
+                tracing::debug!(%error, %queue, "a queue could not be made; it is tried again");
+                return Some(Instant::now() + AGAIN);
+            }
+        }
+        self.made = Some(self.generation);
+        None
     }
 
     /// Empties a queue that may hold what was published before, and is published again.
