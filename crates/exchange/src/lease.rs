@@ -277,6 +277,23 @@ impl Leases {
         place
     }
 
+    /// An `amqp` system took a delivery from its queue and did not settle it in time: that is a
+    /// lease that ended unsettled. Whether it is to be offered again.
+    pub(crate) fn lapsed(
+        &self,
+        delivery: DeliveryId,
+        place: Place,
+        system: &SystemId,
+        now: Ms,
+    ) -> bool {
+        let holder = Holder::Stream(u64::MAX);
+        if self.take(delivery, place, system, holder, now).is_none() {
+            return false;
+        }
+        self.offered(&delivery);
+        self.release(&delivery, system).is_some()
+    }
+
     /// Ends the leases of a stream.
     pub(crate) fn end_stream(&self, stream: u64) -> Vec<Place> {
         self.end(|lease| lease.holder == Holder::Stream(stream))

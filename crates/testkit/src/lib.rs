@@ -45,6 +45,7 @@ mod packages;
 mod partner;
 mod proc;
 mod process;
+mod raw;
 
 pub use agencies::{System, agency, agency_list};
 pub use axis::{Axis, Builder, Ready};
@@ -55,4 +56,5 @@ pub use packages::{Document, Random, noise, status_package};
 pub use partner::{Answer, Got, Partner};
 pub use proc::Proc;
 pub use process::{Output, Process};
+pub use raw::{Raw, RawRound, Setting};
 pub use rustix::process::Signal;

@@ -26,6 +26,7 @@ pub struct Partner {
     reply_to: String,
     answers: Consumer,
     lanes: futures_util::stream::SelectAll<Consumer>,
+    consumed: usize,
     // Kept: the channel ends with it.
     _connection: Connection,
 }
@@ -119,6 +120,7 @@ impl Partner {
             reply_to,
             answers,
             lanes: futures_util::stream::SelectAll::new(),
+            consumed: 0,
             _connection: connection,
         })
     }
@@ -140,6 +142,7 @@ impl Partner {
             FieldTable::default(),
         );
         self.lanes.push(within("queue", consumer).await?);
+        self.consumed += 1;
         Ok(())
     }
 
@@ -148,7 +151,16 @@ impl Partner {
     /// # Errors
     /// The connection is gone.
     pub async fn next(&mut self, wait: Duration) -> Result<Option<Got>> {
+        // A deleted queue cancels its consumer: that one ends, the others go on.
+        ensure!(
+            self.lanes.len() == self.consumed,
+            "a consumer was cancelled"
+        );
         let Ok(next) = tokio::time::timeout(wait, self.lanes.next()).await else {
+            ensure!(
+                self.lanes.len() == self.consumed,
+                "a consumer was cancelled"
+            );
             return Ok(None);
         };
         let delivery = next.context("the queues are gone")?.context("no message")?;

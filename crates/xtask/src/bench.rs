@@ -4,6 +4,8 @@
 //! driver and answers. Rounds of all contenders alternate, and what counts are the ratios of
 //! their medians: absolute rates say more about the machine and its neighbours.
 //!
+//! With `--bus amqp` beside `raw` as well: what a broker alone can do with the same bytes.
+//!
 //! The driver needs the crates of the axis and must itself be optimised, so it stands behind the
 //! feature `bench` of this crate: without it [`run`] calls this program again, built for release
 //! with the feature.
@@ -22,6 +24,8 @@ mod ground;
 mod load;
 #[cfg(feature = "bench")]
 mod package;
+#[cfg(feature = "bench")]
+mod raw;
 #[cfg(feature = "bench")]
 mod series;
 #[cfg(feature = "bench")]
@@ -43,6 +47,10 @@ pub(crate) struct Args {
     /// The axis behind TLS too.
     #[arg(long)]
     tls: bool,
+    /// Beside them the axis over a private RabbitMQ, and `raw`: a bare publisher and consumer at
+    /// their best setting, which is looked for first.
+    #[arg(long, value_name = "BUS", value_parser = ["amqp"])]
+    bus: Option<String>,
     /// Where the daemon keeps its data while it is measured: the disk that counts [default: the
     /// system's temporary folder].
     #[arg(long, value_name = "DIR")]

@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// One JSON object on stdout in place of the story, then end
     #[arg(long)]
     json: bool,
+    /// Play over this RabbitMQ: amqp://USER@HOST:5672/VHOST, the password in AXIS_BUS_PASSWORD
+    #[arg(long, value_name = "URL")]
+    bus: Option<String>,
 }
 
 /// What `--json` prints.
@@ -79,7 +82,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let today = Clock::system().now().edxml();
     let script =
         Script::write(today.split(' ').next().unwrap_or_default()).map_err(Failure::refused)?;
-    let stage = Stage::open(&script.agencies).await?;
+    let stage = Stage::open(&script.agencies, args.bus.as_deref()).await?;
     let mut play = Play {
         stage,
         screen: Screen::new(!args.json),

@@ -150,7 +150,10 @@ const LETTERS: NonZeroU16 = NonZeroU16::new(64).unwrap();
 
 /// The broker, if the configuration names one, and its vhost. It may be away: the connection is
 /// made in the background.
-fn open_broker(config: &Config) -> Result<Option<(Arc<Amqp>, String)>, Failure> {
+///
+/// # Errors
+/// A configuration that cannot be used.
+pub(crate) fn open_broker(config: &Config) -> Result<Option<(Arc<Amqp>, String)>, Failure> {
     let Some(broker) = config.bus.amqp().map_err(Failure::usage)? else {
         return Ok(None);
     };

@@ -422,14 +422,19 @@ impl Outlet {
     /// The deliveries of the lane that were published longer ago than `settle`, are not settled
     /// and wait in the queue no more, which has `ready` messages: a queue gives its oldest
     /// first, so that the youngest are those that are there.
-    pub(super) fn unsettled(&self, lane: Lane, ready: u64, settle: Duration) -> Vec<DeliveryId> {
+    pub(super) fn unsettled(
+        &self,
+        lane: Lane,
+        ready: u64,
+        settle: Duration,
+    ) -> Vec<(DeliveryId, Place)> {
         let number = lane_number(lane);
         let flow = self.flow();
-        let mut of_lane: Vec<(Instant, DeliveryId)> = flow
+        let mut of_lane: Vec<(Instant, DeliveryId, Place)> = flow
             .published
             .iter()
             .filter(|(_, sent)| lane_number(sent.place.lane()) == number)
-            .filter_map(|(id, sent)| Some((sent.confirmed?, *id)))
+            .filter_map(|(id, sent)| Some((sent.confirmed?, *id, sent.place)))
             .collect();
         drop(flow);
         of_lane.sort_unstable();
@@ -437,8 +442,8 @@ impl Outlet {
         of_lane.truncate(of_lane.len().saturating_sub(waiting));
         of_lane
             .into_iter()
-            .filter(|(confirmed, _)| confirmed.elapsed() > settle)
-            .map(|(_, id)| id)
+            .filter(|(confirmed, ..)| confirmed.elapsed() > settle)
+            .map(|(_, id, place)| (id, place))
             .collect()
     }
 

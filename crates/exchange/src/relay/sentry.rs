@@ -111,16 +111,28 @@ async fn look(inner: &Inner, outlet: Arc<Outlet>, lane: Lane) {
             tracing::debug!(%error, system, lane = lane_name, "a queue could not be looked at")
         }
         Ok(depth) if amqp => {
-            let lost = outlet.unsettled(lane, depth.ready, relay.settings.settle);
-            if !lost.is_empty() {
-                let again = outlet.publish_again(|id, _| lost.contains(id));
-                tracing::info!(
-                    system,
-                    lane = lane_name,
-                    again,
-                    "deliveries were taken and not settled in time; they are published again"
-                );
+            let settle = relay.settings.settle;
+            let mut lost = outlet.unsettled(lane, depth.ready, settle);
+            if lost.is_empty() {
+                return;
             }
+            lost.retain(|(id, place)| {
+                let lapsed = inner
+                    .leases
+                    .lapsed(*id, *place, outlet.system(), inner.now());
+                if !lapsed {
+                    // Too often: it is dead now, or about to be.
+                    outlet.dropped(id);
+                }
+                lapsed
+            });
+            let again = outlet.publish_again(|id, _| lost.iter().any(|(lost, _)| lost == id));
+            tracing::info!(
+                system,
+                lane = lane_name,
+                again,
+                "deliveries were taken and not settled in time; they are published again"
+            );
         }
         Ok(depth) => {
             if outlet.is_short(lane, asked, depth) {

@@ -8,6 +8,14 @@ use super::load::Round;
 const ECHO_RATIO: f64 = 0.3;
 const TAIL_RATIO: f64 = 4.0;
 const TLS_RATIO: [f64; 2] = [0.8, 0.6];
+/// By size: the embedded axis's rate by raw's, the AMQP axis's rate by raw's.
+const RAW_RATIO: [(&str, f64, f64); 3] = [
+    ("8 KiB", 0.8, 0.5),
+    ("64 KiB", 0.8, 0.6),
+    ("1 MiB", 1.0, 0.7),
+];
+/// The embedded axis's CPU of all processes by raw's.
+const RAW_CPU: f64 = 0.9;
 
 /// What one contender did at one size; medians over its rounds.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +31,9 @@ pub(super) struct Figures {
     /// Median rate by echo's of the same run; by plain TCP's for TLS.
     pub(super) to_echo: Option<f64>,
     pub(super) to_plain: Option<f64>,
+    /// Median rate, and CPU of all processes, by raw's of the same run.
+    pub(super) to_raw: Option<f64>,
+    pub(super) cpu_to_raw: Option<f64>,
     pub(super) receipt_p50_us: f64,
     pub(super) receipt_p99_us: f64,
     pub(super) settled_p50_us: Option<f64>,
@@ -69,6 +80,8 @@ impl Tally {
             rates,
             to_echo: None,
             to_plain: None,
+            to_raw: None,
+            cpu_to_raw: None,
             receipt_p50_us: over(|round| &round.receipt, 0.5).unwrap_or_default(),
             receipt_p99_us: over(|round| &round.receipt, 0.99).unwrap_or_default(),
             settled_p50_us: over(|round| &round.settled, 0.5),
@@ -89,7 +102,7 @@ pub(super) fn compare(figures: &mut [Figures], small: bool, streams: Option<u64>
     let (echo, plain) = (rate_of("echo"), rate_of("axis"));
     for figure in figures
         .iter_mut()
-        .filter(|figure| figure.contender != "echo")
+        .filter(|figure| !matches!(figure.contender, "echo" | "raw"))
     {
         figure.to_echo = echo.map(|echo| figure.rate / echo);
         if figure.contender == "axis, TLS" {
@@ -134,7 +147,37 @@ pub(super) fn compare(figures: &mut [Figures], small: bool, streams: Option<u64>
     }
 }
 
+/// Sets the contenders of one size against raw and the bounds of that.
+pub(super) fn compare_to_raw(figures: &mut [Figures]) {
+    let raw = figures.iter().find(|figure| figure.contender == "raw");
+    let Some((raw_rate, raw_cpu)) = raw.map(|raw| (raw.rate, raw.cpu())) else {
+        return;
+    };
+    for figure in figures {
+        figure.to_raw = Some(figure.rate / raw_rate);
+        figure.cpu_to_raw = Some(figure.cpu() / raw_cpu);
+        let bounds = RAW_RATIO.iter().find(|(size, ..)| *size == figure.size);
+        let Some(&(_, embedded, amqp)) = bounds else {
+            continue;
+        };
+        let (rate, cpu) = (figure.to_raw, figure.cpu_to_raw);
+        match figure.contender {
+            "axis" => {
+                figure.hold("÷ raw", rate, |ratio| ratio >= embedded, embedded);
+                figure.hold("CPU ÷ raw", cpu, |ratio| ratio <= RAW_CPU, RAW_CPU);
+            }
+            "axis, AMQP" => figure.hold("÷ raw", rate, |ratio| ratio >= amqp, amqp),
+            _ => {}
+        }
+    }
+}
+
 impl Figures {
+    /// CPU microseconds a package, of all processes.
+    fn cpu(&self) -> f64 {
+        self.server_cpu_us + self.driver_cpu_us
+    }
+
     /// p99 ÷ p50 from push to settled.
     fn tail(&self) -> Option<f64> {
         Some(self.settled_p99_us? / self.settled_p50_us?)
@@ -161,6 +204,7 @@ pub(super) fn table(all: &[Figures]) -> String {
         "what",
         "rate/s",
         "÷ echo",
+        "÷ raw",
         "receipt p50",
         "p99 ms",
         "settled p50",
@@ -182,6 +226,7 @@ pub(super) fn table(all: &[Figures]) -> String {
             figures.contender.to_owned(),
             format!("{:.0}", figures.rate),
             ratio(figures.to_echo),
+            ratio(figures.to_raw),
             ms(Some(figures.receipt_p50_us)),
             ms(Some(figures.receipt_p99_us)),
             ms(figures.settled_p50_us),

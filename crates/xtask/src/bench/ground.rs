@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use api::client::{Client, Credentials, Options, Pem};
 use tempfile::TempDir;
-use testkit::{Axis, Cli, Proc};
+use testkit::{Axis, Cli, Proc, Vhost};
 
 /// Agencies' codes: the sender, and one receiver for each way to settle.
 pub(super) const SENDER: &str = "000.00.01.H99";
@@ -29,7 +29,7 @@ pub(super) struct Ground {
 impl Ground {
     /// Starts a daemon on an empty folder under `place`. Limits that exist to protect it from
     /// one system are out of the way; everything else is as shipped.
-    pub(super) fn lay(place: &Path, tls: bool) -> Result<Self> {
+    pub(super) fn lay(place: &Path, tls: bool, broker: Option<&Vhost>) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("axis-bench-")
             .tempdir_in(place)
@@ -52,10 +52,12 @@ impl Ground {
                 name,
             });
         }
-        let axis = Axis::builder()
-            .data(folder.path().join("data"))
-            .config(config)
-            .start()?;
+        let mut axis = Axis::builder().data(folder.path().join("data"));
+        if let Some(vhost) = broker {
+            config += &format!("[bus]\nurl = \"{}\"\n", vhost.url);
+            axis = axis.env("AXIS_BUS_PASSWORD", &vhost.password);
+        }
+        let axis = axis.config(config).start()?;
 
         let list = folder.path().join("agencies.csv");
         let mut csv = "code,code_2020,name,parent\n".to_owned();

@@ -15,6 +15,7 @@ use super::figures::{self, Figures, Tally};
 use super::ground::{Ground, SENDER};
 use super::load::{self, Load};
 use super::package::Packages;
+use super::raw::{House, Rival, Swept};
 use super::surroundings::{Disk, Surroundings};
 
 /// A size of packages and how many are in flight.
@@ -52,6 +53,8 @@ struct Report {
     surroundings: Surroundings,
     rounds: u32,
     fdatasync_us: f64,
+    /// What raw did at each of its settings; empty without a broker.
+    raw_sweep: Vec<Swept>,
     figures: Vec<Figures>,
 }
 
@@ -68,13 +71,24 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<bool> {
     );
 
     let mut disk = Disk::under(&place)?;
+    let house = args.bus.as_ref().map(|_| House::open()).transpose()?;
     let mut all = Vec::new();
+    let mut sweep = Vec::new();
     for size in &SIZES {
         let asked = size.name.replace(' ', "");
         if args.sizes.is_empty() || args.sizes.contains(&asked) {
-            let figures = measure(runtime, args, size, rounds, &place, &mut disk)
-                .with_context(|| format!("at {}", size.name))?;
+            let measured = measure(
+                runtime,
+                args,
+                size,
+                rounds,
+                &place,
+                &mut disk,
+                house.as_ref(),
+            );
+            let (figures, swept) = measured.with_context(|| format!("at {}", size.name))?;
             all.extend(figures);
+            sweep.extend(swept);
         }
     }
     println!("\n{}", figures::table(&all));
@@ -92,6 +106,7 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<bool> {
             surroundings,
             rounds,
             fdatasync_us: disk.sync_us(),
+            raw_sweep: sweep,
             figures: all,
         };
         let file = std::fs::File::create(path)
@@ -106,11 +121,20 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<bool> {
 struct Contender {
     name: &'static str,
     proc: Proc,
-    packages: Packages,
-    sender: Client,
-    /// Who takes, and whether the axis answers with a 01; nobody takes from echo.
-    taker: Option<(Client, bool)>,
+    /// The broker, if it works for this contender.
+    broker: Option<Proc>,
+    work: Work,
     tally: Tally,
+}
+
+/// What a contender does in its turn.
+enum Work {
+    /// Echo: nobody takes.
+    Answer(Packages, Client),
+    /// An axis: who sends, who takes, and whether the axis answers with a 01.
+    Deliver(Packages, Client, Client, bool),
+    /// A broker alone.
+    Raw(Rival),
 }
 
 impl Contender {
@@ -123,16 +147,20 @@ impl Contender {
         Ok(Self {
             name,
             proc: ground.proc(),
-            packages: Packages::new(SENDER, Ground::receiver(answered), bytes)?,
-            sender: ground.sender().await?,
-            taker: Some((ground.taker(answered).await?, answered)),
+            broker: None,
+            work: Work::Deliver(
+                Packages::new(SENDER, Ground::receiver(answered), bytes)?,
+                ground.sender().await?,
+                ground.taker(answered).await?,
+                answered,
+            ),
             tally: Tally::default(),
         })
     }
 
     async fn round(&mut self, size: &Size, lasting: Duration) -> Result<()> {
-        let load = Load {
-            packages: self.packages.clone(),
+        let load = |packages: &Packages| Load {
+            packages: packages.clone(),
             in_flight: size.in_flight,
             chunked: size.chunked,
             lasting,
@@ -142,18 +170,27 @@ impl Contender {
             self.proc.reset_peak()?;
             self.tally.idle_bytes = self.proc.resident_bytes()?;
         }
-        let (server, driver) = (self.proc.cpu_us()?, own.cpu_us()?);
-        let round = match &self.taker {
-            None => load::answered(&load, &self.sender).await?,
-            Some((taker, statuses)) => {
-                load::delivered(&load, &self.sender, taker, *statuses).await?
+        let (server, driver) = (self.server_cpu_us()?, own.cpu_us()?);
+        let round = match &self.work {
+            Work::Answer(packages, sender) => load::answered(&load(packages), sender).await?,
+            Work::Deliver(packages, sender, taker, statuses) => {
+                load::delivered(&load(packages), sender, taker, *statuses).await?
             }
+            Work::Raw(rival) => rival.round(lasting).await?,
         };
-        self.tally.server_cpu_us += self.proc.cpu_us()?.saturating_sub(server);
+        self.tally.server_cpu_us += self.server_cpu_us()?.saturating_sub(server);
         self.tally.driver_cpu_us += own.cpu_us()?.saturating_sub(driver);
         self.tally.peak_bytes = self.tally.peak_bytes.max(self.proc.peak_bytes()?);
         self.tally.rounds.push(round);
         Ok(())
+    }
+
+    fn server_cpu_us(&self) -> Result<u64> {
+        let broker = match &self.broker {
+            Some(broker) => broker.cpu_us()?,
+            None => 0,
+        };
+        Ok(self.proc.cpu_us()? + broker)
     }
 }
 
@@ -164,23 +201,35 @@ fn measure(
     rounds: u32,
     place: &Path,
     disk: &mut Disk,
-) -> Result<Vec<Figures>> {
+    house: Option<&House>,
+) -> Result<(Vec<Figures>, Vec<Swept>)> {
     let echo = Echo::start()?;
     // A daemon for each: what one contender leaves behind must not slow another.
-    let plain = Ground::lay(place, false)?;
+    let plain = Ground::lay(place, false, None)?;
     let statuses = (!size.chunked)
-        .then(|| Ground::lay(place, false))
+        .then(|| Ground::lay(place, false, None))
         .transpose()?;
-    let tls = args.tls.then(|| Ground::lay(place, true)).transpose()?;
+    let tls = args
+        .tls
+        .then(|| Ground::lay(place, true, None))
+        .transpose()?;
 
-    let measured = runtime.block_on(async {
+    // Packages over what a message may carry go by no broker.
+    let house = house.filter(|_| !size.chunked);
+    let amqp = house
+        .map(|house| Ground::lay(place, false, Some(&house.vhost)))
+        .transpose()?;
+
+    let (measured, swept) = runtime.block_on(async {
         let mut contenders = vec![
             Contender {
                 name: "echo",
                 proc: echo.proc(),
-                packages: Packages::new(SENDER, Ground::receiver(false), size.bytes)?,
-                sender: Client::connect(&Options::new(format!("http://{}", echo.at))).await?,
-                taker: None,
+                broker: None,
+                work: Work::Answer(
+                    Packages::new(SENDER, Ground::receiver(false), size.bytes)?,
+                    Client::connect(&Options::new(format!("http://{}", echo.at))).await?,
+                ),
                 tally: Tally::default(),
             },
             Contender::axis("axis", &plain, false, size.bytes).await?,
@@ -192,6 +241,24 @@ fn measure(
             contenders.push(Contender::axis("axis, TLS", tls, false, size.bytes).await?);
         }
         let lasting = if args.quick { 0.5 } else { size.seconds };
+        let mut swept = Vec::new();
+        if let (Some(house), Some(amqp)) = (house, &amqp) {
+            let packages = Packages::new(SENDER, Ground::receiver(false), size.bytes)?;
+            let short = Duration::from_secs_f64(if args.quick { 0.1 } else { 0.5 });
+            let (rival, all) =
+                Rival::at_its_best(house, size.name, packages, short, size.in_flight).await?;
+            swept = all;
+            contenders.push(Contender {
+                name: "raw",
+                proc: house.broker.proc()?,
+                broker: None,
+                work: Work::Raw(rival),
+                tally: Tally::default(),
+            });
+            let mut axis = Contender::axis("axis, AMQP", amqp, false, size.bytes).await?;
+            axis.broker = Some(house.broker.proc()?);
+            contenders.push(axis);
+        }
         for round in 0..rounds {
             for contender in &mut contenders {
                 let _ = disk.try_it();
@@ -204,7 +271,7 @@ fn measure(
             eprint!(".");
         }
         eprintln!(" {}", size.name);
-        anyhow::Ok(contenders)
+        anyhow::Ok((contenders, swept))
     })?;
     let tallies = measured.iter();
     let mut figures: Vec<_> = tallies
@@ -212,5 +279,6 @@ fn measure(
         .collect();
     let streams = size.chunked.then_some(size.in_flight as u64);
     figures::compare(&mut figures, size.name == "8 KiB", streams);
-    Ok(figures)
+    figures::compare_to_raw(&mut figures);
+    Ok((figures, swept))
 }

@@ -9,12 +9,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use api::client::{Client, Credentials, Options};
+use api::client::{Client, Credentials, Event, Options};
 use api::{Running, v1};
 use exchange::Exchange;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio_util::sync::CancellationToken;
 
+use crate::command::serve::open_broker;
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -33,6 +34,8 @@ pub(crate) struct Actor {
     pub(crate) inbox: PathBuf,
     /// Its connection.
     pub(crate) client: Client,
+    /// It receives by a stream, over the queues, not by Fetch.
+    streams: bool,
 }
 
 /// The running axis and everybody on it.
@@ -55,16 +58,38 @@ impl Stage {
     /// Starts the axis and connects the agencies.
     ///
     /// # Errors
-    /// If the axis cannot start or refuses an agency.
-    pub(crate) async fn open(agencies: &[(String, String)]) -> Result<Self, Failure> {
+    /// If the axis cannot start or refuses an agency, or the broker is not there.
+    pub(crate) async fn open(
+        agencies: &[(String, String)],
+        bus: Option<&str>,
+    ) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("axis-demo-").tempdir()?;
-        let mut config = Config::default();
-        config.data.dir = folder.path().join("axis-data");
+        // Of the environment only what belongs to the broker: the story is the same everywhere.
+        let environment = |name: &str| match name {
+            "AXIS_BUS" => bus.map(str::to_owned),
+            "AXIS_BUS_PASSWORD" => std::env::var(name).ok(),
+            _ => None,
+        };
+        let data = folder.path().join("axis-data");
+        let mut config = Config::load(None, Some(&data), &environment).map_err(Failure::usage)?;
         config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let listening = api::bind(config.server_options())
             .await
             .map_err(Failure::refused)?;
-        let exchange = Exchange::open(config.exchange_options(), |_, _| {})
+        let mut options = config.exchange_options();
+        if let Some((amqp, vhost)) = open_broker(&config)? {
+            let mut link = amqp.link();
+            let up = link.wait_for(bus::amqp::Link::is_up);
+            if tokio::time::timeout(PATIENCE, up).await.is_err() {
+                let state = format!("{:?}", link.borrow().state);
+                return Err(Failure::Unreachable(format!(
+                    "--bus: the broker is not there: {state}"
+                )));
+            }
+            options.bus = Some(amqp);
+            options.vhost = vhost;
+        }
+        let exchange = Exchange::open(options, |_, _| {})
             .await
             .map_err(Failure::refused)?;
         let running = listening
@@ -80,7 +105,8 @@ impl Stage {
         };
         stage.register(agencies).await?;
         for (code, name) in agencies {
-            let actor = stage.connect(code, name).await?;
+            let mut actor = stage.connect(code, name).await?;
+            actor.streams = bus.is_some();
             stage.actors.push(actor);
         }
         Ok(stage)
@@ -140,6 +166,7 @@ impl Stage {
             key_file,
             inbox,
             client,
+            streams: false,
         })
     }
 
@@ -211,6 +238,9 @@ impl Actor {
     /// What the axis refuses, or the disk.
     pub(crate) async fn receive(&self) -> Result<Vec<v1::DeliveryHeader>, Failure> {
         fs::create_dir_all(&self.inbox)?;
+        if self.streams {
+            return self.receive_by_stream().await;
+        }
         let mut received = Vec::new();
         let request = v1::FetchRequest {
             max_deliveries: 100,
@@ -220,28 +250,60 @@ impl Actor {
             let before = received.len();
             let mut deliveries = self.client.fetch(request.clone()).await?;
             while let Some(header) = deliveries.next().await? {
-                let mut file = tempfile::Builder::new()
-                    .prefix(&header.package_id)
-                    .suffix(".edxml")
-                    .tempfile_in(&self.inbox)?;
+                let mut file = self.new_file(&header)?;
                 while let Some(bytes) = deliveries.chunk().await? {
                     file.write_all(&bytes)?;
                 }
-                file.as_file().sync_all()?;
-                file.keep().map_err(|error| Failure::from(error.error))?;
-                let settle = v1::SettleRequest {
-                    delivery_id: header.delivery_id.clone(),
-                    round: header.round,
-                    outcome: v1::Outcome::Acknowledged as i32,
-                    reason: String::new(),
-                    sha256: String::new(),
-                };
-                self.client.settle(settle).await?;
+                self.keep(file, &header).await?;
                 received.push(header);
             }
             if received.len() == before {
                 return Ok(received);
             }
         }
+    }
+
+    /// The same over the queues: a stream, until all that waited has come.
+    async fn receive_by_stream(&self) -> Result<Vec<v1::DeliveryHeader>, Failure> {
+        let mut received = Vec::new();
+        let mut stream = self.client.subscribe(100).await?;
+        while let Some(event) = stream.next().await? {
+            match event {
+                Event::Delivery(header) => {
+                    let mut file = self.new_file(&header)?;
+                    while let Some(bytes) = stream.chunk().await? {
+                        file.write_all(&bytes)?;
+                    }
+                    self.keep(file, &header).await?;
+                    stream.sender().credit(1);
+                    received.push(*header);
+                }
+                Event::CaughtUp => break,
+                Event::Settled(_) | Event::SettleRefused(_) => {}
+            }
+        }
+        Ok(received)
+    }
+
+    fn new_file(&self, header: &v1::DeliveryHeader) -> std::io::Result<NamedTempFile> {
+        tempfile::Builder::new()
+            .prefix(&header.package_id)
+            .suffix(".edxml")
+            .tempfile_in(&self.inbox)
+    }
+
+    /// Durable first, settled then.
+    async fn keep(&self, file: NamedTempFile, header: &v1::DeliveryHeader) -> Result<(), Failure> {
+        file.as_file().sync_all()?;
+        file.keep().map_err(|error| Failure::from(error.error))?;
+        let settle = v1::SettleRequest {
+            delivery_id: header.delivery_id.clone(),
+            round: header.round,
+            outcome: v1::Outcome::Acknowledged as i32,
+            reason: String::new(),
+            sha256: header.sha256.clone(),
+        };
+        self.client.settle(settle).await?;
+        Ok(())
     }
 }
