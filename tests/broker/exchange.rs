@@ -337,7 +337,7 @@ fn books_are_right(axis: &Axis, shared: &Shared) {
 }
 
 #[test]
-fn bk_04_pr_04_nothing_is_lost_or_doubled_whatever_happens_to_the_broker() {
+fn bk_04_nothing_is_lost_or_doubled_whatever_happens_to_the_broker() {
     let mut yard = Yard::new("tinh");
     let shared = Arc::new(Shared {
         grpc: Mutex::new(yard.axis.grpc()),

@@ -279,7 +279,7 @@ impl Actor {
                     received.push(*header);
                 }
                 Event::CaughtUp => break,
-                Event::Settled(_) | Event::SettleRefused(_) => {}
+                _ => {}
             }
         }
         Ok(received)
