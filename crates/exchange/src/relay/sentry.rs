@@ -43,17 +43,16 @@ pub(crate) async fn watch(inner: Arc<Inner>) {
             continue;
         };
         number = (number + 1) % PARTS;
-        let mut part: Vec<Arc<Outlet>> = {
+        let part: Vec<Arc<Outlet>> = {
             let outlets = relay.outlets();
             let all = outlets.values();
             all.filter(|outlet| place_in_round(outlet.system().as_str()) == number)
                 .map(Arc::clone)
                 .collect()
         };
-        part.retain(|outlet| {
+        for outlet in &part {
             outlet.intake().leave_if_idle();
-            true
-        });
+        }
         if !link.borrow().is_connected() {
             continue;
         }
