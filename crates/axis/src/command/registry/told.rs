@@ -156,10 +156,15 @@ pub(super) fn differences(differences: &[Difference]) -> String {
             what_vi(&difference.what).to_owned(),
             difference.code.clone(),
             difference.name.clone(),
-            fields_vi(&difference.fields),
+            // Of one that is new, code and name say it.
+            if difference.what == "added" {
+                String::new()
+            } else {
+                fields_vi(&difference.fields)
+            },
         ]
     });
-    output::table(["", "Mã", "Tên", "Nội dung"], rows)
+    output::table(["Việc", "Mã", "Tên", "Nội dung"], rows)
 }
 
 #[cfg(test)]
@@ -195,7 +200,7 @@ mod tests {
             },
         ];
         insta::assert_snapshot!(differences(&all), @r"
-                Mã     Tên                           Nội dung
+        Việc    Mã     Tên                           Nội dung
         + thêm  H99.5  Sở Nông nghiệp và Môi trường
         ~ đổi   H99.2  Sở Tài nguyên                 tình trạng: hoạt động → đã đóng
                                                      kế thừa: H99.5
