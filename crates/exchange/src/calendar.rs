@@ -139,7 +139,7 @@ impl Calendar {
         let year = self
             .years
             .get(&day.year())
-            .ok_or(UnknownYear { year: day.year() })?;
+            .ok_or_else(|| UnknownYear { year: day.year() })?;
         Ok(year.worked.contains_key(&day)
             || !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
                 && !year.off.contains_key(&day))

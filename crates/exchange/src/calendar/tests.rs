@@ -174,6 +174,7 @@ fn tm_04_a_year_without_a_file_is_said_and_not_guessed() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test's temporary files")]
 fn tm_04_the_provinces_own_files_add_and_replace_years() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

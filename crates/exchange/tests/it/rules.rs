@@ -64,7 +64,8 @@ async fn sc_01_a_marked_package_is_refused_and_nothing_of_it_is_on_disk() {
     assert_eq!(refusal.name, Name::SecretMark);
 
     // Each other place of a mark, alone.
-    let marked: [(&str, fn(&mut edxml::write::DocumentDraft)); 5] = [
+    type Mark = fn(&mut edxml::write::DocumentDraft);
+    let marked: [(&str, Mark); 5] = [
         ("CodeNotation", |draft| {
             draft.document.code.notation = "BC-MẬT".to_owned()
         }),
