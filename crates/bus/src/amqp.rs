@@ -56,6 +56,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A connection that stood so long was a good one: the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(5);
+/// What the link says of a queue whose broker is there and does not answer for it: without its
+/// leader, or made in the second before its broker was killed.
+const NO_ANSWER: &str = "the broker gives no answer for this queue: look at it with `rabbitmq-queues quorum_status`; if it has no leader, delete it, the axis makes it anew";
 /// Consumers that attach at a time: after a broker's restart all of them come.
 const ATTACHING: usize = 16;
 
@@ -296,6 +299,10 @@ impl Inner {
             return Err(PublishError::Closed);
         }
         let session = self.now().ok_or_else(|| self.away())?;
+        let queue = match &target {
+            Target::Lane(queue) => Some(queue.to_string()),
+            Target::Dead | Target::Reply(_) => None,
+        };
         let (answer, confirmed) = oneshot::channel();
         let job = Job {
             target,
@@ -312,8 +319,19 @@ impl Inner {
             }
         };
         let outcome = match tokio::time::timeout(self.config.confirm_within, sent).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Fault::no_answer().into()),
+            Ok(outcome) => {
+                if let (Some(queue), true) = (&queue, outcome.is_ok() && self.teller.has_faults()) {
+                    self.teller.fault(queue, None);
+                }
+                outcome
+            }
+            Err(_) => {
+                // While it is blocked nobody is answered.
+                if let (Some(queue), true) = (&queue, self.teller.is_up()) {
+                    self.teller.fault(queue, Some(NO_ANSWER));
+                }
+                Err(Fault::no_answer().into())
+            }
         };
         if outcome.is_err() && self.closed.is_cancelled() {
             return Err(PublishError::Closed);

@@ -416,6 +416,16 @@ impl Broker {
         self.until("the broker serves", || self.serves())
     }
 
+    /// Waits until the node has written down which quorum queues it has. It does so every half
+    /// second, and a queue made after that and killed before the next time has no leader ever
+    /// after (RabbitMQ 3.10).
+    ///
+    /// # Errors
+    /// The broker does not say.
+    pub fn settle_queues(&self) -> Result<()> {
+        self.eval("[dets:sync(T) || T <- dets:all()].").map(drop)
+    }
+
     /// Ends the node with SIGKILL.
     ///
     /// # Errors

@@ -311,7 +311,12 @@ impl Tap for InletTap {
                 After::Nothing | After::Proof => (self.window, None),
             };
             let name = self.inlet.queue();
-            let tapped = tap(channel, None, name.to_owned(), window, until).await;
+            let tapping = tap(channel, None, name.to_owned(), window, until);
+            let Ok(tapped) = tokio::time::timeout(inner.config.confirm_within, tapping).await
+            else {
+                inner.teller.fault(name, Some(super::NO_ANSWER));
+                return Err(Fault::no_answer());
+            };
             match &tapped {
                 Ok(_) => inner.teller.fault(name, None),
                 Err(fault) => inner.note(name, fault),

@@ -71,9 +71,15 @@ impl Tap for LaneTap {
             inner.stand(&session, &self.queue).await?;
             let (place, channel) = session.channel(&inner.config).await?;
             let name = self.queue.to_string();
-            match tap(channel, Some(place), name.clone(), self.window, None).await {
-                Ok(tapped) => Ok(tapped),
-                Err(fault) => {
+            // A queue that has no leader never answers.
+            let tapping = tap(channel, Some(place), name.clone(), self.window, None);
+            match tokio::time::timeout(inner.config.confirm_within, tapping).await {
+                Ok(Ok(tapped)) => Ok(tapped),
+                Err(_) => {
+                    inner.teller.fault(&name, Some(super::NO_ANSWER));
+                    Err(Fault::no_answer())
+                }
+                Ok(Err(fault)) => {
                     if matches!(fault, Fault::Missing(_)) {
                         // Made anew next time.
                         inner.forget(&self.queue);

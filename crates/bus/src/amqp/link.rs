@@ -139,6 +139,14 @@ impl Teller {
         self.0.subscribe()
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        self.0.borrow().is_up()
+    }
+
+    pub(super) fn has_faults(&self) -> bool {
+        !self.0.borrow().faults.is_empty()
+    }
+
     /// Another state. The same one again changes nothing: `since` is when it began.
     pub(super) fn becomes(&self, state: LinkState) {
         self.0.send_if_modified(|link| {
