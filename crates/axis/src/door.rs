@@ -51,6 +51,29 @@ pub(crate) struct OperatorArgs {
     by: Option<String>,
 }
 
+/// As the operator, only looking: nothing is recorded, so nobody is named.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "As the operator")]
+pub(crate) struct LookArgs {
+    /// The data folder of the axis [default: ./axis-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl LookArgs {
+    /// Connects to the daemon that runs on the data folder.
+    ///
+    /// # Errors
+    /// No axis there.
+    pub(crate) async fn connect(self, patience: Patience) -> Result<Client, Failure> {
+        let operator = OperatorArgs {
+            data: self.data,
+            by: None,
+        };
+        operator.connect(patience).await
+    }
+}
+
 /// How long to wait.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Patience {

@@ -4,7 +4,7 @@ use api::client::Client;
 use api::v1;
 use clap::ValueEnum;
 
-use crate::door::{OperatorArgs, Patience};
+use crate::door::{LookArgs, Patience};
 use crate::failure::Failure;
 use crate::{output, shape, story, words};
 
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    operator: OperatorArgs,
+    operator: LookArgs,
     #[command(flatten)]
     patience: Patience,
 }
