@@ -161,6 +161,10 @@ struct Book {
 struct Shared {
     grpc: Mutex<std::net::SocketAddr>,
     book: Mutex<Book>,
+    /// Settles without an answer, by the stream and by the queues. They may have taken effect, and
+    /// then nothing comes again: they are sent again until they are answered.
+    owed: Mutex<Vec<v1::SettleRequest>>,
+    owed_letters: Mutex<BTreeMap<String, String>>,
     ended: AtomicBool,
 }
 
@@ -194,6 +198,7 @@ async fn stream(shared: Arc<Shared>, system: System) {
 }
 
 async fn take_from_stream(shared: &Shared, client: &Client) -> Result<(), api::client::Error> {
+    settle_owed(shared, client).await?;
     let mut stream = client.subscribe(20).await?;
     while !shared.has_ended() {
         let next = tokio::time::timeout(Duration::from_millis(200), stream.next()).await;
@@ -212,8 +217,8 @@ async fn take_from_stream(shared: &Shared, client: &Client) -> Result<(), api::c
                     sha256: header.sha256.clone(),
                     ..v1::SettleRequest::default()
                 };
-                let settled = client.settle(settle).await?;
-                shared.settled(&header.delivery_id, settled.changed);
+                shared.owed.lock().unwrap().push(settle);
+                settle_owed(shared, client).await?;
                 stream.sender().credit(1);
             }
             Some(_) => {}
@@ -221,6 +226,16 @@ async fn take_from_stream(shared: &Shared, client: &Client) -> Result<(), api::c
         }
     }
     Ok(())
+}
+
+async fn settle_owed(shared: &Shared, client: &Client) -> Result<(), api::client::Error> {
+    loop {
+        let owed = shared.owed.lock().unwrap().last().cloned();
+        let Some(settle) = owed else { return Ok(()) };
+        let settled = client.settle(settle.clone()).await?;
+        shared.settled(&settle.delivery_id, settled.changed);
+        let _ = shared.owed.lock().unwrap().pop();
+    }
 }
 
 /// A document system on its queues, as the integration guide tells it: it keeps what it has
@@ -235,31 +250,45 @@ async fn queues(shared: Arc<Shared>, port: u16, vhost: String) {
 }
 
 async fn take_from_queues(shared: &Shared, partner: &mut Partner) -> anyhow::Result<()> {
+    settle_letters(shared, partner).await?;
     while !shared.has_ended() {
         let Some(got) = partner.next(Duration::from_millis(200)).await? else {
             anyhow::ensure!(partner.is_up(), "the connection is gone");
             continue;
         };
         let delivery = got.header("axis-delivery").to_owned();
-        let settle = got.acknowledged().to_string();
-        partner
-            .send("axis.settle", settle.as_bytes(), &delivery)
-            .await?;
-        let answer = loop {
-            match partner.answer(Duration::from_secs(5)).await? {
-                Some(answer) if answer.to == delivery => break Some(answer),
-                Some(_) => {}
-                None => break None,
-            }
-        };
-        if let Some(answer) = answer {
-            assert_eq!(answer.body["outcome"], "settled", "{answer:?}");
-            assert_eq!(answer.body["state"], "acknowledged");
-            shared.settled(&delivery, answer.body["changed"] == true);
-        }
+        let letter = got.acknowledged().to_string();
+        let _ = shared.owed_letters.lock().unwrap().insert(delivery, letter);
+        settle_letters(shared, partner).await?;
         got.ack().await?;
     }
     Ok(())
+}
+
+async fn settle_letters(shared: &Shared, partner: &mut Partner) -> anyhow::Result<()> {
+    loop {
+        let owed = {
+            let owed = shared.owed_letters.lock().unwrap();
+            owed.first_key_value()
+                .map(|(delivery, letter)| (delivery.clone(), letter.clone()))
+        };
+        let Some((delivery, letter)) = owed else {
+            return Ok(());
+        };
+        partner
+            .send("axis.settle", letter.as_bytes(), &delivery)
+            .await?;
+        while let Some(answer) = partner.answer(Duration::from_secs(3)).await? {
+            if answer.to != delivery {
+                continue;
+            }
+            assert_eq!(answer.body["outcome"], "settled", "{answer:?}");
+            assert_eq!(answer.body["state"], "acknowledged");
+            shared.settled(&delivery, answer.body["changed"] == true);
+            let _ = shared.owed_letters.lock().unwrap().remove(&delivery);
+            break;
+        }
+    }
 }
 
 /// Sends so many documents while something happens, and says their deliveries.
@@ -342,6 +371,8 @@ fn bk_04_nothing_is_lost_or_doubled_whatever_happens_to_the_broker() {
     let shared = Arc::new(Shared {
         grpc: Mutex::new(yard.axis.grpc()),
         book: Mutex::default(),
+        owed: Mutex::default(),
+        owed_letters: Mutex::default(),
         ended: AtomicBool::new(false),
     });
     let runtime = runtime();
