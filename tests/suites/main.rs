@@ -26,6 +26,7 @@ mod duties;
 mod feedback;
 mod full_disk;
 mod lists;
+mod observing;
 mod operators;
 mod receiving;
 mod sending;

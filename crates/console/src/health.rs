@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use exchange::Exchange;
+use exchange::{Exchange, Info};
 
 pub(crate) fn routes(exchange: &Exchange) -> Router {
     Router::new()
@@ -23,28 +23,35 @@ pub(crate) fn routes(exchange: &Exchange) -> Router {
 }
 
 async fn ready(State(exchange): State<Exchange>) -> Response {
-    let info = exchange.info();
-    let serving = exchange.is_serving();
-    let mut said = String::new();
-    let mut line = |name: &str, state: &str| {
-        said.push_str(name);
-        said.push_str(": ");
-        said.push_str(state);
-        said.push('\n');
-    };
-    line("axis", if serving { "ready" } else { "not ready" });
-    line("ledger", if info.read_only { "read-only" } else { "ok" });
-    line("index", info.index);
-    line("disk", info.space);
-    for alert in exchange.standing_alerts() {
-        line("alert", &alert.kind);
+    let kinds = exchange
+        .standing_alerts()
+        .into_iter()
+        .map(|alert| alert.kind);
+    let (status, said) = readiness(exchange.is_serving(), &exchange.info(), kinds);
+    text(status, said)
+}
+
+fn readiness(
+    serving: bool,
+    info: &Info,
+    alerts: impl Iterator<Item = String>,
+) -> (StatusCode, String) {
+    let serving = serving && !info.read_only;
+    let axis = if serving { "ready" } else { "not ready" };
+    let ledger = if info.read_only { "read-only" } else { "ok" };
+    let mut said = format!(
+        "axis: {axis}\nledger: {ledger}\nindex: {}\ndisk: {}\n",
+        info.index, info.space
+    );
+    for kind in alerts {
+        said.push_str(&format!("alert: {kind}\n"));
     }
     let status = if serving {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    text(status, said)
+    (status, said)
 }
 
 fn text(status: StatusCode, body: String) -> Response {
@@ -53,4 +60,42 @@ fn text(status: StatusCode, body: String) -> Response {
         (header::CACHE_CONTROL, "no-store"),
     ];
     (status, plain, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::time::Ms;
+
+    #[test]
+    fn ready_is_said_only_of_an_axis_that_accepts() {
+        let info = |read_only| Info {
+            started_at: Ms(0),
+            now: Ms(0),
+            position: 1,
+            anchor: String::new(),
+            index: "trusted",
+            space: "ok",
+            read_only,
+            pauses: Vec::new(),
+        };
+        let ready = |serving, read_only| {
+            let alerts = ["bus-away".to_owned()].into_iter();
+            readiness(serving, &info(read_only), alerts)
+        };
+        let (status, said) = ready(true, false);
+        // What is wrong elsewhere is said, and fails nothing.
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            said.contains("axis: ready") && said.contains("alert: bus-away"),
+            "{said}"
+        );
+        let (status, said) = ready(true, true);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(
+            said.contains("axis: not ready") && said.contains("ledger: read-only"),
+            "{said}"
+        );
+        assert_eq!(ready(false, false).0, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

@@ -86,6 +86,13 @@ pub(crate) const RABBITMQ: Tool = Tool {
     source: Source::Apt(&["rabbitmq-server"]),
 };
 
+/// Reads the metrics and proves rules and board; the packaged service is not started.
+pub(crate) const PROMETHEUS: Tool = Tool {
+    name: "prometheus with promtool",
+    probe: &["promtool", "--version"],
+    source: Source::Apt(&["prometheus"]),
+};
+
 /// For the example client in Python.
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3 with venv",

@@ -44,9 +44,10 @@ const PARTS: &[Part] = &[
     CLIPPY,
     RUSTDOC,
     Part { name: "build", what: "everything compiles, tests included", needs: &[], run: build },
-    Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE, &need::XMLLINT], run: tests },
+    Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE, &need::XMLLINT, &need::PROMETHEUS], run: tests },
     Part { name: "broker", what: "the bus keeps its promises over RabbitMQ, whatever becomes of the broker", needs: &[&need::RABBITMQ], run: broker },
     Part { name: "duties", what: "the page of duties is in step, and what it names as proof was green", needs: &[], run: duties::check },
+    Part { name: "prometheus", what: "each alert rule fires on what it is for and is silent on a healthy axis", needs: &[&need::PROMETHEUS], run: prometheus },
     Part { name: "schema", what: "packages and schemas agree, by the word of a validator that is not ours", needs: &[&need::XMLLINT], run: schema },
     Part { name: "fuzz", what: "packages old and new, codes, dates, base64 and ZIPs, mutated for a minute, break no promise", needs: &[], run: fuzz },
     Part { name: "examples-python", what: "the page of the Python client works as typed", needs: &[&need::PYTHON], run: || example("python") },
@@ -174,6 +175,12 @@ fn fuzz() -> Outcome {
         .env("EDXML_FUZZ_SECONDS", "60")
         .counted(Runner::Libtest)
         .run()
+}
+
+/// The rules by Prometheus's own word; that they ask for what there is, `tests` proves.
+fn prometheus() -> Outcome {
+    let rules = "deploy/prometheus/axis.rules.test.yml";
+    Step::new("promtool", &["test", "rules", rules]).run()
 }
 
 fn doctests() -> Outcome {
