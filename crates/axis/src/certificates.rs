@@ -1,6 +1,7 @@
 //! The ends of the listeners' certificates, told to the exchange, which raises an alert in
 //! time. The files are read again and again: a renewal is seen without a restart.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Watches the files until `stop`.
 pub(crate) async fn watch(exchange: Exchange, files: Vec<PathBuf>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
+    // What cannot be read for a moment keeps the end that it had.
+    let mut known = BTreeMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -28,9 +31,10 @@ pub(crate) async fn watch(exchange: Exchange, files: Vec<PathBuf>, stop: Cancell
         });
         for (end, file) in read.await.unwrap_or_default() {
             if let Some(end) = end {
-                exchange.watch_certificate(&file.display().to_string(), end);
+                known.insert(file.display().to_string(), end);
             }
         }
+        exchange.watch_certificates(known.clone());
     }
 }
 

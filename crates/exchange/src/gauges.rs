@@ -1,7 +1,5 @@
 //! What the exchange can tell of itself at any moment, without asking a disk: for metrics.
 
-use std::sync::Arc;
-
 use ledger::id::SystemId;
 use ledger::time::Ms;
 
@@ -52,8 +50,8 @@ pub struct Gauges {
     pub systems: usize,
     /// The first end of a key of each system that has one.
     pub key_ends: Vec<(String, Ms)>,
-    /// What waits for whom, at the last look.
-    pub backlog: Arc<Backlog>,
+    /// What waits for whom.
+    pub backlog: Backlog,
 }
 
 impl Exchange {

@@ -112,8 +112,8 @@ struct Board {
     ended: VecDeque<Alert>,
     /// When an alert that ends by itself was last raised anew.
     seen: BTreeMap<(String, String), Ms>,
-    /// Ends of certificates, by file.
-    certificates: BTreeMap<String, Ms>,
+    /// Ends of certificates, by file; `None` until they are known.
+    certificates: Option<BTreeMap<String, Ms>>,
 }
 
 /// The board of alerts: in memory what stands, in the ledger the truth.
@@ -124,7 +124,6 @@ pub(crate) struct Alerts {
     waiting: Mutex<Option<tokio::sync::mpsc::Receiver<Wish>>>,
     board: Mutex<Board>,
     changed: tokio::sync::watch::Sender<u64>,
-    backlog: arc_swap::ArcSwap<Backlog>,
 }
 
 impl Alerts {
@@ -151,7 +150,6 @@ impl Alerts {
             waiting: Mutex::new(Some(waiting)),
             board: Mutex::new(board),
             changed: tokio::sync::watch::Sender::new(0),
-            backlog: arc_swap::ArcSwap::default(),
         })
     }
 
@@ -221,7 +219,7 @@ impl Alerts {
         of_kind.map(|(_, subject)| subject.clone()).collect()
     }
 
-    fn certificates(&self) -> BTreeMap<String, Ms> {
+    fn certificates(&self) -> Option<BTreeMap<String, Ms>> {
         self.board().certificates.clone()
     }
 
@@ -426,23 +424,25 @@ impl Exchange {
         })
     }
 
-    /// Watches the end of a certificate; `file` names it in the alert. Called again when it
-    /// was renewed.
-    pub fn watch_certificate(&self, file: &str, not_after: Ms) {
-        let mut board = self.inner.alerts.board();
-        board.certificates.insert(cut(file, SUBJECT), not_after);
+    /// Says when the listeners' certificates end, by file: all of them, and again whenever one
+    /// was renewed. Until it is said for the first time, nothing is judged of them.
+    pub fn watch_certificates(&self, ends: BTreeMap<String, Ms>) {
+        let ends = ends
+            .into_iter()
+            .map(|(file, end)| (cut(&file, SUBJECT), end));
+        self.inner.alerts.board().certificates = Some(ends.collect());
     }
 
     /// The ends of the certificates that are watched, by file.
     #[must_use]
     pub fn watched_certificates(&self) -> BTreeMap<String, Ms> {
-        self.inner.alerts.certificates()
+        self.inner.alerts.certificates().unwrap_or_default()
     }
 
-    /// What waits for whom, at the last look.
+    /// What waits for whom, from counts that are kept anyway.
     #[must_use]
-    pub fn backlog(&self) -> Arc<Backlog> {
-        self.inner.alerts.backlog.load_full()
+    pub fn backlog(&self) -> Backlog {
+        watch::count(&self.inner, self.inner.now())
     }
 
     /// Changes whenever an alert was raised or cleared.

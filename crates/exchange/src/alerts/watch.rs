@@ -95,7 +95,12 @@ impl Watch {
             started: inner.started_at,
             clock: (Instant::now(), inner.now()),
             seldom: None,
-            syncs: 0,
+            // What stood at the stop ends when it is seen to be over, not by the restart.
+            syncs: if inner.alerts.stands(Kind::SyncSlow, AXIS) {
+                SYNCS
+            } else {
+                0
+            },
         }
     }
 
@@ -112,9 +117,8 @@ impl Watch {
             self.disk(inner, &mut found).await;
             self.ends(inner, now, &mut found);
         }
-        let backlog = Self::count(inner, now);
-        self.judge(&backlog, now, &mut found);
-        inner.alerts.backlog.store(Arc::new(backlog));
+        let backlog = count(inner, now);
+        self.judge(inner, &backlog, now, &mut found);
         found.quieten(inner, now);
         found.wishes(inner)
     }
@@ -203,13 +207,13 @@ impl Watch {
     /// Certificates and keys that end soon.
     fn ends(&self, inner: &Inner, now: Ms, found: &mut Found) {
         let soon = Ms(now.0 + as_ms(self.limits.ending));
-        let mut certificates = Vec::new();
-        for (file, not_after) in inner.alerts.certificates() {
-            if not_after < soon {
-                certificates.push((file, ends(not_after)));
-            }
+        if let Some(watched) = inner.alerts.certificates() {
+            let ending = watched.into_iter().filter(|(_, end)| *end < soon);
+            found.all(
+                Kind::CertificateEnding,
+                ending.map(|(file, end)| (file, ends(end))),
+            );
         }
-        found.all(Kind::CertificateEnding, certificates);
         let registry = inner.ledger.registry();
         let mut keys = Vec::new();
         for system in registry.systems().filter(|system| !system.facts.suspended) {
@@ -225,36 +229,7 @@ impl Watch {
         found.all(Kind::KeyEnding, keys);
     }
 
-    /// What waits for whom, from the ledger's own counts.
-    fn count(inner: &Inner, now: Ms) -> Backlog {
-        let registry = inner.ledger.registry();
-        let mut backlog = Backlog {
-            at: now,
-            ..Backlog::default()
-        };
-        {
-            // Commits wait for the guard: a few counts of each receiver are read under it.
-            let open = inner.ledger.open_deliveries();
-            for (receiver, tally) in open.tallies().iter() {
-                backlog.add(&registry, receiver, tally);
-            }
-        }
-        let last_fetch = inner.last_fetches();
-        for (system, backlog) in &mut backlog.systems {
-            let Some(system) = system else { continue };
-            backlog.streams = inner.relay.streams(system);
-            let agencies = registry
-                .system(system.as_str())
-                .map(|s| s.facts.agencies.as_slice());
-            let fetched = agencies.unwrap_or_default().iter();
-            backlog.last_fetch = fetched
-                .filter_map(|a| last_fetch.get(&AgencyId(*a)).copied())
-                .max();
-        }
-        backlog
-    }
-
-    fn judge(&self, round: &Backlog, now: Ms, found: &mut Found) {
+    fn judge(&self, inner: &Inner, round: &Backlog, now: Ms, found: &mut Found) {
         let (mut old, mut unattended, mut dead) = (Vec::new(), Vec::new(), Vec::new());
         for (system, backlog) in &round.systems {
             let name = system.as_ref().map_or(NO_SYSTEM, SystemId::as_str);
@@ -273,8 +248,11 @@ impl Watch {
             }
             let limit = as_ms(self.limits.unattended);
             if let Some(oldest) = backlog.oldest() {
-                // Nobody is known to be away before it was watched for so long.
-                let since = [Some(self.started), backlog.last_fetch, Some(oldest)];
+                // Nobody is known to be away before it was watched for so long; who was known
+                // to be away before a restart still is.
+                let stands = inner.alerts.stands(Kind::QueueUnattended, name);
+                let started = (!stands).then_some(self.started);
+                let since = [started, backlog.last_fetch, Some(oldest)];
                 let since = since.into_iter().flatten().max().unwrap_or(now);
                 if backlog.streams == 0 && now.0 - since.0 > limit {
                     unattended.push((name.to_owned(), left_alone(name, oldest)));
@@ -340,6 +318,35 @@ pub(super) fn bus(
         );
     }
     found.wishes(inner)
+}
+
+/// What waits for whom, from the ledger's own counts.
+pub(super) fn count(inner: &Inner, now: Ms) -> Backlog {
+    let registry = inner.ledger.registry();
+    let mut backlog = Backlog {
+        at: now,
+        ..Backlog::default()
+    };
+    {
+        // Commits wait for the guard: a few counts of each receiver are read under it.
+        let open = inner.ledger.open_deliveries();
+        for (receiver, tally) in open.tallies().iter() {
+            backlog.add(&registry, receiver, tally);
+        }
+    }
+    let last_fetch = inner.last_fetches();
+    for (system, backlog) in &mut backlog.systems {
+        let Some(system) = system else { continue };
+        backlog.streams = inner.relay.streams(system);
+        let agencies = registry
+            .system(system.as_str())
+            .map(|s| s.facts.agencies.as_slice());
+        let fetched = agencies.unwrap_or_default().iter();
+        backlog.last_fetch = fetched
+            .filter_map(|a| last_fetch.get(&AgencyId(*a)).copied())
+            .max();
+    }
+    backlog
 }
 
 fn left_alone(system: &str, oldest: Ms) -> Words<String> {
