@@ -1,8 +1,4 @@
 //! `[bus]`: the queues between the ledger and the receivers.
-#![allow(
-    dead_code,
-    reason = "`axis serve` reads the broker's part once it is wired to it"
-)]
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
