@@ -1,13 +1,14 @@
 //! Who calls: from the connection and the metadata of a call to a [`Caller`].
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use exchange::refusal::{Name, Refusal};
-use exchange::{Caller, Credentials, Exchange, Operator, Peer};
+use exchange::{Caller, Credentials, Exchange, Operator, Peer, Role};
 use tonic::codegen::http::Extensions;
 use tonic::metadata::MetadataMap;
 
-use crate::metadata::{BY, KEY, SYSTEM};
+use crate::metadata::{ACCOUNT, BY, KEY, SYSTEM};
 
 /// Longest name of a person, in bytes.
 const PERSON: usize = 256;
@@ -35,11 +36,12 @@ pub(crate) enum Origin {
 /// speak of one system: a wrong key beside a right certificate is refused.
 pub(crate) fn caller(
     exchange: &Exchange,
+    roles: &BTreeMap<u32, Role>,
     origin: &Origin,
     metadata: &MetadataMap,
 ) -> Result<Caller, Refusal> {
     match origin {
-        Origin::Admin { uid } => operator(*uid, metadata).map(Caller::Operator),
+        Origin::Admin { uid } => operator(roles, *uid, metadata).map(Caller::Operator),
         Origin::Public { certificate, .. } => {
             let text = |name| {
                 let value = metadata.get(name);
@@ -48,6 +50,15 @@ pub(crate) fn caller(
                     .transpose()
             };
             let (system, key) = (text(SYSTEM)?, text(KEY)?);
+            if let Some(account) = text(ACCOUNT)? {
+                // A person is no system: what is shown must speak of one.
+                let (None, Some(key)) = (system, key) else {
+                    return Err(unknown());
+                };
+                return exchange
+                    .authenticate_account(account, key)
+                    .map(Caller::Operator);
+            }
             let pinned = certificate
                 .map(|spki_sha256| exchange.authenticate(Credentials::Certificate { spki_sha256 }));
             let peer = match (pinned, system, key) {
@@ -83,15 +94,24 @@ fn same(peer: Peer, system: &str) -> Result<Peer, Refusal> {
     ))
 }
 
-fn operator(uid: u32, metadata: &MetadataMap) -> Result<Operator, Refusal> {
+fn operator(
+    roles: &BTreeMap<u32, Role>,
+    uid: u32,
+    metadata: &MetadataMap,
+) -> Result<Operator, Refusal> {
     let own = rustix::process::geteuid().as_raw();
-    if uid != 0 && uid != own {
+    let role = if uid == 0 || uid == own {
+        Some(Role::Operator)
+    } else {
+        roles.get(&uid).copied()
+    };
+    let Some(role) = role else {
         return Err(Refusal::new(Name::PermissionDenied).at(
             "uid",
-            format!("Cổng quản trị chỉ dành cho root và tài khoản chạy trục (uid {own})."),
-            format!("The admin socket is for root and the axis's own account (uid {own}) only."),
+            format!("Cổng quản trị chỉ dành cho root, tài khoản chạy trục (uid {own}) và các uid trong [roles]."),
+            format!("The admin socket is for root, the axis's own account (uid {own}) and those named in [roles]."),
         ));
-    }
+    };
     let person = match metadata.get_bin(BY) {
         None => String::new(),
         Some(value) => value
@@ -107,7 +127,12 @@ fn operator(uid: u32, metadata: &MetadataMap) -> Result<Operator, Refusal> {
                 )
             })?,
     };
-    Ok(Operator { uid, person })
+    Ok(Operator {
+        uid,
+        person,
+        account: String::new(),
+        role,
+    })
 }
 
 /// The caller that the door has put beside the request.
@@ -153,20 +178,27 @@ mod tests {
     #[test]
     fn the_admin_socket_is_for_root_and_the_axis_own_account() {
         let own = rustix::process::geteuid().as_raw();
+        let none = BTreeMap::new();
         for uid in [0, own] {
-            let known = operator(uid, &by("Nguyễn Văn A".as_bytes())).unwrap();
+            let known = operator(&none, uid, &by("Nguyễn Văn A".as_bytes())).unwrap();
             assert_eq!((known.uid, known.person.as_str()), (uid, "Nguyễn Văn A"));
         }
-        let stranger = operator(own + 1, &MetadataMap::new()).unwrap_err();
+        let stranger = operator(&none, own + 1, &MetadataMap::new()).unwrap_err();
         assert_eq!(stranger.name, Name::PermissionDenied);
-        assert_eq!(operator(own, &MetadataMap::new()).unwrap().person, "");
+        let roles = BTreeMap::from([(own + 1, Role::Registrar)]);
+        let registrar = operator(&roles, own + 1, &MetadataMap::new()).unwrap();
+        assert_eq!(registrar.role, Role::Registrar);
+        assert_eq!(
+            operator(&none, own, &MetadataMap::new()).unwrap().person,
+            ""
+        );
     }
 
     #[test]
     fn a_persons_name_is_text_of_bounded_length() {
         let own = rustix::process::geteuid().as_raw();
         for bad in [&[0xff, 0xfe][..], "a\nb".as_bytes(), &[b'x'; PERSON + 1]] {
-            let refused = operator(own, &by(bad)).unwrap_err();
+            let refused = operator(&BTreeMap::new(), own, &by(bad)).unwrap_err();
             assert_eq!(refused.name, Name::BadArgument);
             assert_eq!(refused.details[0].path, BY);
         }
@@ -179,6 +211,7 @@ mod tests {
         extensions.insert(Caller::Operator(Operator {
             uid: 0,
             person: String::new(),
+            ..Operator::default()
         }));
         assert!(operator_of(&extensions).is_ok());
         assert_eq!(

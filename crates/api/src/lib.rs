@@ -54,6 +54,7 @@ mod convert;
 pub mod letters;
 pub mod metadata;
 mod refused;
+mod rights;
 mod server;
 mod service;
 

@@ -132,6 +132,8 @@ pub(crate) struct Tls {
     pub(crate) key: Option<PathBuf>,
     /// The authority whose client certificates are accepted.
     pub(crate) client_ca: Option<PathBuf>,
+    /// Revocation lists of that authority, PEM; read again when the file changes.
+    pub(crate) client_crl: Option<PathBuf>,
 }
 
 impl Tls {
@@ -142,6 +144,7 @@ impl Tls {
             certificate,
             key,
             client_ca: self.client_ca.clone(),
+            client_crl: self.client_crl.clone(),
         })
     }
 }
@@ -536,6 +539,14 @@ fn check_listener(
     }
     if tls.cert.is_none() && (tls.key.is_some() || tls.client_ca.is_some()) {
         return refused(cert_key, none(), needs_cert);
+    }
+    if let (Some(crl), None) = (&tls.client_crl, &tls.client_ca) {
+        let allowed = "together with client_ca, the authority whose certificates it takes back";
+        return refused(
+            "grpc.tls.client_crl",
+            format!("{:?}", crl.display()),
+            allowed,
+        );
     }
     if tls.cert.is_none() && !listen.ip().is_loopback() {
         return refused(listen_key, format!("\"{listen}\""), needs_tls);

@@ -10,7 +10,7 @@ use ledger::event::{
     StatusFacts,
 };
 use ledger::id::{AgencyId, PackageId, SystemId};
-use ledger::registry::Registry;
+use ledger::registry::{Agency, Registry};
 use ledger::time::Ms;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -61,7 +61,8 @@ pub(crate) fn admit(
         return Err(unreadable(&candidate.reading));
     };
     let from = package.from().id.as_str();
-    let sender = sender(registry, system, from)?;
+    let is_status = matches!(package, Package::Status(_));
+    let sender = sender(registry, system, from, is_status)?;
     if candidate.reading.refusal().is_some() {
         return Err(unreadable(&candidate.reading));
     }
@@ -127,7 +128,12 @@ pub(crate) fn admit(
 }
 
 /// Check 1: From is an agency of the calling system.
-fn sender(registry: &Registry, system: &SystemId, code: &str) -> Result<AgencyId, Refusal> {
+fn sender(
+    registry: &Registry,
+    system: &SystemId,
+    code: &str,
+    is_status: bool,
+) -> Result<AgencyId, Refusal> {
     let foreign = |whose: &str, whose_vi: &str| {
         Refusal::new(Name::ForeignSender).at(
             "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/From/OrganId",
@@ -139,23 +145,31 @@ fn sender(registry: &Registry, system: &SystemId, code: &str) -> Result<AgencyId
         return Err(foreign("is not registered", "chưa được đăng ký"));
     };
     if !registry.systems_of(agency).contains(system) {
-        let name = registry
-            .agency(agency)
-            .map_or("", |agency| agency.name.as_str());
+        let name = registry.agency(agency).map_or("", |agency| &*agency.name);
         return Err(foreign(
             &format!("is an agency ({name}) of another system"),
             &format!("là cơ quan ({name}) của hệ thống khác"),
         ));
     }
-    let state = registry
-        .agency(agency)
-        .map_or(AgencyState::Unspecified, |agency| agency.state());
-    if state != AgencyState::Active {
-        let word = ledger::registry::state_word(state);
+    let Some(facts) = registry.agency(agency) else {
+        return Err(foreign("is not registered", "chưa được đăng ký"));
+    };
+    let may_send = match facts.state {
+        AgencyState::Active => true,
+        // What it had received before is still processed and reported on.
+        AgencyState::Closed => is_status,
+        _ => false,
+    };
+    if !may_send {
+        let word = ledger::registry::state_word(facts.state);
+        let (vi, en) = match &*facts.reason {
+            "" => (String::new(), String::new()),
+            reason => (format!(" Lý do: {reason}"), format!(" Reason: {reason}")),
+        };
         return Err(Refusal::new(Name::SenderInactive).at(
             "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/From/OrganId",
-            format!("Cơ quan {code} đang ở trạng thái {word}."),
-            format!("The agency {code} is {word}."),
+            format!("Cơ quan {code} đang ở trạng thái {word}.{vi}"),
+            format!("The agency {code} is {word}.{en}"),
         ));
     }
     Ok(agency)
@@ -211,9 +225,9 @@ fn receivers<'a>(
             };
             bad.push((code, name, detail));
         };
-        let agency = registry.resolve(code);
-        let facts = agency.and_then(|id| registry.agency(id));
-        let (Some(agency), Some(facts)) = (agency, facts) else {
+        let named = registry.resolve(code);
+        let facts = named.and_then(|id| registry.agency(id));
+        let (Some(named), Some(facts)) = (named, facts) else {
             refuse(
                 Name::UnknownReceiver,
                 format!("Mã cơ quan nhận {code:?} không có trong danh mục."),
@@ -221,31 +235,17 @@ fn receivers<'a>(
             );
             continue;
         };
+        let mut agency = named;
         match facts.state() {
             AgencyState::Active | AgencyState::Suspended => {}
-            AgencyState::Closed => {
-                let successors: Vec<_> = facts
-                    .successors
-                    .iter()
-                    .filter_map(|id| registry.agency(AgencyId(*id)))
-                    .map(|agency| format!("{} ({})", agency.code, agency.name))
-                    .collect();
-                let (vi, en) = if successors.is_empty() {
-                    (
-                        "không có cơ quan kế thừa".to_owned(),
-                        "it has no successor".to_owned(),
-                    )
-                } else {
-                    let list = successors.join(", ");
-                    (format!("gửi cho {list}"), format!("send to {list}"))
-                };
-                refuse(
-                    Name::ClosedReceiver,
-                    format!("Cơ quan nhận {code} ({}) đã đóng: {vi}.", facts.name),
-                    format!("The receiver {code} ({}) is closed: {en}.", facts.name),
-                );
-                continue;
-            }
+            AgencyState::Closed => match successor(registry, facts) {
+                Some(successor) => agency = successor,
+                None => {
+                    let (message, message_en) = closed(registry, code, facts);
+                    refuse(Name::ClosedReceiver, message, message_en);
+                    continue;
+                }
+            },
             state => {
                 let word = ledger::registry::state_word(state);
                 refuse(
@@ -262,7 +262,20 @@ fn receivers<'a>(
                 continue;
             }
         }
+        let forwarded_from = if agency == named { 0 } else { named.0 };
         if !seen.insert(agency) {
+            let same = |receiver: &&mut Receiver| receiver.agency == agency.0;
+            if let Some(receiver) = receivers.iter_mut().find(same)
+                && (forwarded_from != 0 || receiver.forwarded_from != 0)
+            {
+                // Named by itself and as somebody's successor: one copy.
+                if forwarded_from == 0 {
+                    code.clone_into(&mut receiver.code);
+                } else if receiver.forwarded_from == 0 {
+                    receiver.forwarded_from = forwarded_from;
+                }
+                continue;
+            }
             refuse(
                 Name::RepeatedReceiver,
                 format!(
@@ -281,6 +294,7 @@ fn receivers<'a>(
             code: code.to_owned(),
             state: DeliveryState::Pending.into(),
             reason: String::new(),
+            forwarded_from,
         });
     }
     let Some((_, name, _)) = bad.first() else {
@@ -295,6 +309,51 @@ fn receivers<'a>(
     let mut refusal = Refusal::new(*name);
     refusal.details = bad.into_iter().map(|(_, _, detail)| detail).collect();
     Err(refusal)
+}
+
+/// Who gets what is sent to a closed agency, if its policy is to forward: the one successor, or
+/// that one's, as long as each forwards.
+fn successor(registry: &Registry, closed: &Agency) -> Option<AgencyId> {
+    const LONGEST: usize = 16;
+    let mut closed = closed;
+    for _ in 0..LONGEST {
+        let [next] = *closed.successors else {
+            return None;
+        };
+        if !closed.forwards_to_successor {
+            return None;
+        }
+        let agency = registry.agency(next)?;
+        match agency.state {
+            AgencyState::Active | AgencyState::Suspended => return Some(next),
+            AgencyState::Closed => closed = agency,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// What to tell who sends to a closed agency.
+fn closed(registry: &Registry, code: &str, facts: &Agency) -> (String, String) {
+    let successors: Vec<_> = facts
+        .successors
+        .iter()
+        .filter_map(|id| registry.agency(*id))
+        .map(|agency| format!("{} ({})", agency.code, agency.name))
+        .collect();
+    let (vi, en) = if successors.is_empty() {
+        (
+            "không có cơ quan kế thừa".to_owned(),
+            "it has no successor".to_owned(),
+        )
+    } else {
+        let list = successors.join(", ");
+        (format!("gửi cho {list}"), format!("send to {list}"))
+    };
+    (
+        format!("Cơ quan nhận {code} ({}) đã đóng: {vi}.", facts.name),
+        format!("The receiver {code} ({}) is closed: {en}.", facts.name),
+    )
 }
 
 /// The finding that a document's reading let pass.

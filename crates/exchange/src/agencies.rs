@@ -2,9 +2,8 @@
 //! of the registry and committed only if that still stands.
 
 use bytes::Bytes;
-use ledger::event::AgencyRecorded;
 use ledger::id::AgencyId;
-use ledger::registry::{Registry, codes, state_word};
+use ledger::registry::{Agency, Registry, state_word};
 use ledger::time::Ms;
 use ledger::{Command, CommitError, Conflict, Fact};
 
@@ -12,7 +11,7 @@ use crate::agency_list;
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Operator, refused_commit};
-use crate::types::{AgencyRecord, Imported, Page};
+use crate::types::{AgencyDifference, AgencyRecord, AgencySearch, Imported, Page};
 
 /// How often a change is made anew because the registry changed meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -46,17 +45,32 @@ impl Inner {
 }
 
 impl Exchange {
-    /// Agencies whose codes or name match, by id.
+    /// The registry as of a moment; now, if none is named.
+    #[must_use]
+    pub fn registry(&self, as_of: Option<Ms>) -> Registry {
+        let registry = self.inner.ledger.registry();
+        as_of.map_or_else(|| registry.clone(), |at| registry.as_of(at))
+    }
+
+    /// Agencies as asked for, by id.
     ///
     /// # Errors
-    /// BAD_ARGUMENT for a token that is not this list's.
+    /// BAD_ARGUMENT for a token that is not this list's; NOT_FOUND for the parent.
     pub fn agencies(
         &self,
-        search: &str,
+        asked: &AgencySearch,
         page_size: u32,
         page_token: &str,
     ) -> Result<Page<AgencyRecord>, Refusal> {
-        let registry = self.inner.ledger.registry();
+        let registry = self.registry(asked.as_of);
+        let parent = match asked.parent.as_str() {
+            "" => None,
+            code => Some(
+                registry
+                    .resolve(code)
+                    .ok_or_else(|| crate::draft::not_registered(code, "parent"))?,
+            ),
+        };
         let after = match page_token {
             "" => 0,
             token => token.parse::<u32>().map_err(|_| {
@@ -72,11 +86,20 @@ impl Exchange {
         } else {
             page_size.min(10_000)
         } as usize;
-        let wanted = plain(search);
-        let matches = |agency: &AgencyRecorded| {
-            wanted.is_empty()
-                || codes(agency).any(|code| plain(code).contains(&wanted))
-                || plain(&agency.name).contains(&wanted)
+        let wanted = plain(&asked.search);
+        let words: Vec<&str> = wanted.split_whitespace().collect();
+        let matches = |agency: &Agency| {
+            let name = plain(&agency.name);
+            let codes: Vec<_> = agency.codes().map(plain).collect();
+            words
+                .iter()
+                .all(|word| name.contains(word) || codes.iter().any(|code| code.contains(word)))
+                && (asked.states.is_empty()
+                    || asked
+                        .states
+                        .iter()
+                        .any(|state| *state == state_word(agency.state)))
+                && parent.is_none_or(|parent| agency.parent == Some(parent))
         };
         let mut items: Vec<AgencyRecord> = registry
             .agencies()
@@ -97,12 +120,47 @@ impl Exchange {
         })
     }
 
+    /// The agencies that differ between two moments, by id; `None` = now.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENT for a token that is not this list's.
+    pub fn differences(
+        &self,
+        from: Option<Ms>,
+        to: Option<Ms>,
+        page_size: u32,
+        page_token: &str,
+    ) -> Result<Page<AgencyDifference>, Refusal> {
+        let (from, to) = (self.registry(from), self.registry(to));
+        let after = match page_token {
+            "" => 0,
+            token => token.parse::<u32>().map_err(|_| {
+                crate::registrar::due(
+                    "page_token",
+                    "Mã trang không hợp lệ.",
+                    "The page token is not valid.",
+                )
+            })?,
+        };
+        let size = page_size.clamp(1, 10_000) as usize;
+        let ids = to.ids().filter(|id| id.0 > after);
+        let mut items: Vec<_> = ids
+            .filter_map(|id| crate::draft::difference(&from, &to, id))
+            .take(size + 1)
+            .collect();
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = items.last().filter(|_| more);
+        let next = next.map(|last| last.agency.to_string()).unwrap_or_default();
+        Ok(Page { items, next })
+    }
+
     /// The agency with this code, in any of its forms.
     ///
     /// # Errors
     /// NOT_FOUND.
-    pub fn agency(&self, code: &str) -> Result<AgencyRecord, Refusal> {
-        let registry = self.inner.ledger.registry();
+    pub fn agency(&self, code: &str, as_of: Option<Ms>) -> Result<AgencyRecord, Refusal> {
+        let registry = self.registry(as_of);
         let id = registry.resolve(code);
         let found = id.and_then(|id| {
             registry
@@ -157,25 +215,46 @@ impl Exchange {
     }
 }
 
-fn agency_record(registry: &Registry, id: AgencyId, agency: &AgencyRecorded) -> AgencyRecord {
-    let code = |id: u32| {
+pub(crate) fn agency_record(registry: &Registry, id: AgencyId, agency: &Agency) -> AgencyRecord {
+    let code = |id: AgencyId| {
         registry
-            .agency(AgencyId(id))
-            .map(|agency| agency.code.clone())
+            .agency(id)
+            .map(|agency| agency.code.to_string())
             .unwrap_or_default()
     };
+    let version = registry.version_of(id);
+    let stamp = version.map(|version| &*version.stamp);
+    let life = registry.life(id);
+    let at = registry.at();
+    let next = life.and_then(|life| life.versions().iter().find(|version| version.from > at));
     AgencyRecord {
         id,
-        code: agency.code.clone(),
-        code_2020: agency.code_2020.clone(),
-        other_codes: agency.other_codes.clone(),
-        name: agency.name.clone(),
+        code: agency.code.to_string(),
+        code_2020: agency.code_2020.to_string(),
+        other_codes: agency.other_codes.iter().map(ToString::to_string).collect(),
+        name: agency.name.to_string(),
         parent: agency.parent.map(code).unwrap_or_default(),
-        state: state_word(agency.state()),
+        parent_id: agency.parent,
+        state: state_word(agency.state),
         successors: agency.successors.iter().map(|id| code(*id)).collect(),
+        successor_ids: agency.successors.to_vec(),
         systems: registry.systems_of(id).to_vec(),
-        changed_at: Ms(agency.at_ms),
-        changed_by: actor(agency.actor.as_ref()),
+        kind: agency.kind.to_string(),
+        level: agency.level.to_string(),
+        contact: agency.contact.to_string(),
+        centre: agency.centre.to_string(),
+        forwards_to_successor: agency.forwards_to_successor,
+        fetches_nothing_suspended: agency.fetches_nothing_suspended,
+        irregular: agency.irregular.to_string(),
+        reason: agency.reason.to_string(),
+        decision: stamp
+            .map(|stamp| stamp.decision.to_string())
+            .unwrap_or_default(),
+        effective_from: version.map(|version| version.from).unwrap_or_default(),
+        revision: life.map_or(0, ledger::registry::Life::revision),
+        next_change: next.map(|version| version.from),
+        changed_at: stamp.map(|stamp| stamp.at).unwrap_or_default(),
+        changed_by: actor(stamp.and_then(|stamp| stamp.actor.as_ref())),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use ledger::Fact;
-use ledger::event::{AgencyRecorded, AgencyState};
+use ledger::event::{AgencyOperation, AgencyRecorded, AgencyState};
 use ledger::id::AgencyId;
-use ledger::registry::{Registry, canonical_code};
+use ledger::registry::{Agency, Registry, canonical_code};
 use ledger::time::Ms;
 use lists::{Column, Columns, Entry, List, State};
 
+use crate::draft::Draft;
 use crate::service::Operator;
 use crate::types::{ImportProblem, Imported};
 
@@ -122,9 +123,9 @@ pub(crate) fn plan(
     };
     let mut parents: HashMap<AgencyId, AgencyId> = registry
         .agencies()
-        .filter_map(|(id, agency)| agency.parent.map(|parent| (id, AgencyId(parent))))
+        .filter_map(|(id, agency)| agency.parent.map(|parent| (id, parent)))
         .collect();
-    let mut facts = Vec::new();
+    let mut draft = Draft::new(registry, operator.actor(""), now, now, decision);
     for (row, id) in list.rows.iter().zip(&ids) {
         let (number, row) = (row.number, &row.entry);
         let Ok(parent) = parent_of(row) else {
@@ -146,14 +147,13 @@ pub(crate) fn plan(
         let parent = if list.columns.has(Column::Parent) {
             parent
         } else {
-            before.and_then(|agency| agency.parent).map(AgencyId)
+            before.and_then(|agency| agency.parent)
         };
         match parent {
             Some(parent) => parents.insert(*id, parent),
             None => parents.remove(id),
         };
-        let mut agency = before.cloned().unwrap_or_default();
-        agency.agency = id.0;
+        let mut agency = before.map(|agency| agency.values(*id)).unwrap_or_default();
         // A row with one code only keeps the other one that is known.
         if !row.code.is_empty() {
             agency.code.clone_from(&row.code);
@@ -189,6 +189,7 @@ pub(crate) fn plan(
                 )),
             }
         }
+        let agency = Agency::of(&agency);
         if before == Some(&agency) {
             imported.unchanged += 1;
             continue;
@@ -198,11 +199,7 @@ pub(crate) fn plan(
         } else {
             imported.added += 1;
         }
-        agency.at_ms = now.0;
-        agency.effective_at_ms = now.0;
-        agency.actor = Some(operator.actor(""));
-        agency.decision = decision.to_owned();
-        facts.push(Fact::AgencyRecorded(Box::new(agency)));
+        draft.put(*id, agency, AgencyOperation::Import);
     }
     for (row, id) in list.rows.iter().zip(&ids) {
         let mut at = *id;
@@ -221,7 +218,7 @@ pub(crate) fn plan(
             }
         }
     }
-    (facts, imported)
+    (draft.unchecked(), imported)
 }
 
 /// Takes over what describes an agency, as far as the list has a column for it.
@@ -265,6 +262,7 @@ mod tests {
         Operator {
             uid: 0,
             person: "Lan".to_owned(),
+            ..Operator::default()
         }
     }
 
@@ -287,7 +285,7 @@ mod tests {
         facts.iter().for_each(|fact| registry.apply(fact));
         let child = registry.resolve("H99.01").unwrap();
         let parent = registry.agency(child).unwrap().parent;
-        assert_eq!(parent, registry.resolve("000.00.00.h99").map(|id| id.0));
+        assert_eq!(parent, registry.resolve("000.00.00.h99"));
         let (facts, imported) = planned(&registry, csv);
         assert_eq!((facts.len(), imported.unchanged), (0, 2));
         let (_, imported) = planned(
@@ -306,13 +304,13 @@ mod tests {
         facts.iter().for_each(|fact| registry.apply(fact));
         let of = |registry: &Registry, code: &str| {
             let id = registry.resolve(code).unwrap();
-            registry.agency(id).unwrap().clone()
+            (id, registry.agency(id).unwrap().clone())
         };
-        let first = of(&registry, "A1");
+        let (_, first) = of(&registry, "A1");
         assert_eq!(first.state(), AgencyState::Closed);
-        let successors = ["A2", "A3"].map(|code| of(&registry, code).agency);
-        assert_eq!(first.successors, successors);
-        assert_eq!(of(&registry, "A3").state(), AgencyState::Suspended);
+        let successors = ["A2", "A3"].map(|code| of(&registry, code).0);
+        assert_eq!(*first.successors, successors);
+        assert_eq!(of(&registry, "A3").1.state(), AgencyState::Suspended);
         // A list without these columns leaves them as they are.
         let (facts, imported) = planned(&registry, "code,code_2020,name,parent\nA1,,Một,\n");
         assert_eq!((facts.len(), imported.unchanged), (0, 1));

@@ -346,11 +346,7 @@ impl Inner {
         filter: &FetchFilter,
     ) -> Result<Option<(Place, OpenDelivery, u32, End)>, Refusal> {
         let registry = self.ledger.registry();
-        let served = registry
-            .system(system.as_str())
-            .map(|s| s.facts.agencies.clone())
-            .unwrap_or_default();
-        let mut agencies: Vec<AgencyId> = served.into_iter().map(AgencyId).collect();
+        let mut agencies: Vec<AgencyId> = registry.served_by(system).collect();
         if let Some(code) = &filter.agency {
             let wanted = registry
                 .resolve(code)
@@ -364,7 +360,9 @@ impl Inner {
             };
             agencies = vec![wanted];
         }
-        agencies.retain(|agency| registry.pauses().between(system, *agency).is_none());
+        agencies.retain(|agency| {
+            registry.may_receive(*agency) && registry.pauses().between(system, *agency).is_none()
+        });
         let until = self.lease_end();
         let open = self.ledger.open_deliveries();
         loop {

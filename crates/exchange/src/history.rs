@@ -255,12 +255,7 @@ pub(crate) fn own_agencies(registry: &Registry, caller: &Caller) -> Option<Vec<A
     let Caller::System(peer) = caller else {
         return None;
     };
-    let system = registry.system(peer.system().as_str());
-    Some(
-        system
-            .map(|s| s.facts.agencies.iter().map(|id| AgencyId(*id)).collect())
-            .unwrap_or_default(),
-    )
+    Some(registry.served_by(peer.system()).collect())
 }
 
 fn by(registry: &Registry, search: &Search) -> Result<By, Refusal> {

@@ -20,7 +20,7 @@
 //! # options.segment_size = 1 << 20;
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let exchange = Exchange::open(options, |_, _| {}).await?;
-//! let operator = Operator { uid: 0, person: "Lan".to_owned() };
+//! let operator = Operator { person: "Lan".to_owned(), ..Operator::default() };
 //! let csv = "code,code_2020,name,parent\n000.00.01.H99,H99.01,Sở Nội vụ,\n";
 //! let imported = exchange.import_agencies(&operator, csv.into(), "", false).await?;
 //! assert_eq!(imported.added, 1);
@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod accounts;
 mod admission;
 mod agencies;
 mod agency_list;
@@ -40,6 +41,7 @@ mod clocks;
 mod dead;
 mod delivery;
 mod depth;
+mod draft;
 mod gauges;
 mod history;
 mod keys;
@@ -54,7 +56,9 @@ mod push;
 mod queues;
 mod reasons;
 pub mod refusal;
+mod registrar;
 mod relay;
+mod rotation;
 mod rules;
 mod secrecy;
 mod service;
@@ -67,6 +71,7 @@ mod watch;
 mod why;
 mod withdrawal;
 
+pub use accounts::{AccountRecord, NewAccount, Role};
 pub use alerts::{
     Alert, AlertLimits, AlertPage, Backlog, Kind as AlertKind, LaneBacklog, Severity,
     SystemBacklog, Told, Words,
@@ -83,6 +88,10 @@ pub use publications::{Compared, Edition, Publication};
 pub use push::Upload;
 pub use queues::{Figures, GroupBy, QueueLine, QueueState, QueuesAsked};
 pub use reasons::{CLASSES as REASON_CLASSES, ReasonClass, ReasonOptions, reason_word};
+pub use registrar::{
+    ActRecord, AgencyEdit, AgencyFacts, ChangeRecord, ChildAgencies, Closing, OpenDeliveries,
+    Order, Successor,
+};
 pub use rules::RuleOptions;
 pub use secrecy::{SecrecyField, SecrecyOptions};
 pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};

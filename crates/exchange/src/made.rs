@@ -141,7 +141,7 @@ fn make(
 ) -> Option<PackageAccepted> {
     let reporter = registry.agency(receiver)?;
     let receiver_code = if receiver_code.is_empty() {
-        reporter.code.as_str()
+        &*reporter.code
     } else {
         receiver_code
     };
@@ -206,7 +206,7 @@ fn make(
             agency: to.0,
             code: to_code.to_owned(),
             state: DeliveryState::Pending.into(),
-            reason: String::new(),
+            ..Receiver::default()
         }],
         status: Some(StatusFacts {
             code: u32::from(code.number()),

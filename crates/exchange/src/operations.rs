@@ -98,6 +98,7 @@ impl Exchange {
         let caller = Caller::Operator(Operator {
             uid: 0,
             person: String::new(),
+            ..Operator::default()
         });
         let trace = self.trace(&caller, &id.to_string()).await?;
         let packages = trace.packages.into_iter();

@@ -129,19 +129,13 @@ pub(crate) fn entries(registry: &Registry, closed: bool) -> Vec<Entry> {
                 .map(|code| (**code).to_owned())
                 .collect(),
             name: (*agency.name).to_owned(),
-            parent: agency.parent.map(AgencyId).map(code).unwrap_or_default(),
+            parent: agency.parent.map(code).unwrap_or_default(),
             kind: (*agency.kind).to_owned(),
             level: (*agency.level).to_owned(),
             contact: (*agency.contact).to_owned(),
             centre: (*agency.centre).to_owned(),
             state: Some(state),
-            successors: agency
-                .successors
-                .iter()
-                .copied()
-                .map(AgencyId)
-                .map(code)
-                .collect(),
+            successors: agency.successors.iter().copied().map(code).collect(),
             effective: None,
             decision: String::new(),
         })
@@ -151,14 +145,11 @@ pub(crate) fn entries(registry: &Registry, closed: bool) -> Vec<Entry> {
 
 impl Inner {
     fn list(&self, edition: Edition, closed: bool) -> Result<Vec<Entry>, Refusal> {
-        match edition {
-            Edition::At(_) => Err(Refusal::new(Name::BadArgument).at(
-                "as_of",
-                "Bản này chưa hỏi được danh mục của thời điểm khác.",
-                "This build cannot ask for another moment yet.",
-            )),
-            _ => Ok(entries(&self.ledger.registry(), closed)),
-        }
+        let registry = self.ledger.registry();
+        Ok(match edition {
+            Edition::At(at) => entries(&registry.as_of(at), closed),
+            Edition::Now | Edition::Version(_) => entries(&registry, closed),
+        })
     }
 }
 

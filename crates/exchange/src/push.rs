@@ -341,10 +341,9 @@ impl Inner {
         }
         let registry = self.ledger.registry();
         let waits_for = |system: &SystemId| -> u64 {
-            let served = registry.system(system.as_str());
-            let agencies = served.into_iter().flat_map(|system| &system.facts.agencies);
+            let agencies = registry.served_by(system);
             agencies
-                .filter_map(|agency| open.tallies().of(AgencyId(*agency)))
+                .filter_map(|agency| open.tallies().of(agency))
                 .flatten()
                 .map(LaneTally::open)
                 .sum()
@@ -410,10 +409,19 @@ impl Inner {
                 .find(|(id, _)| *id == agency.0)
                 .map_or("", |(_, code)| code.as_str())
         };
+        let forwarded = |agency: AgencyId| {
+            let mut pushed = pushed.receivers.iter();
+            let from = pushed
+                .find(|receiver| receiver.agency == agency.0 && receiver.forwarded_from != 0)
+                .and_then(|receiver| registry.agency(AgencyId(receiver.forwarded_from)));
+            from.map(|agency| agency.code.to_string())
+                .unwrap_or_default()
+        };
         let receivers = accepted
             .receivers
             .iter()
             .map(|reached| ReceiverReceipt {
+                forwarded_from: forwarded(reached.receiver),
                 agency: crate::service::party(&registry, reached.receiver, code(reached.receiver)),
                 delivery: DeliveryId::of(reached.package, reached.receiver),
                 duplicate: reached.duplicate,

@@ -407,11 +407,8 @@ fn others(
             if asked.all && agency.is_none() && system.is_none() {
                 let systems = registry.systems();
                 let ids: Vec<SystemId> = systems
-                    .filter(|system| {
-                        let mut agencies = system.facts.agencies.iter();
-                        agencies.any(|agency| wanted(AgencyId(*agency)))
-                    })
                     .filter_map(|system| system.facts.system.parse().ok())
+                    .filter(|id| registry.served_by(id).any(&wanted))
                     .collect();
                 lines.extend(ids.iter().flat_map(lanes));
             }

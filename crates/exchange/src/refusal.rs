@@ -173,6 +173,14 @@ refusals! {
     BadRegistry "BAD_REGISTRY" InvalidArgument 10 422 false
         "Danh mục có lỗi; không có gì được thay đổi. Sửa các dòng được nêu rồi nhập lại."
         "The list has errors; nothing was changed. Mend the rows named and import again.";
+    /// Somebody changed the agency since the caller saw it.
+    RegistryConflict "REGISTRY_CONFLICT" Aborted 21 409 false
+        "Có người đã thay đổi cơ quan này sau khi bạn xem. Xem lại rồi làm lại."
+        "Somebody changed this agency since you saw it. Look at it again, then repeat.";
+    /// The agency's state does not allow it.
+    WrongAgencyState "WRONG_AGENCY_STATE" FailedPrecondition 21 409 false
+        "Trạng thái hiện tại của cơ quan không cho phép thao tác này."
+        "The agency's present state does not allow this.";
     /// Disk space has run down to the reserve.
     DiskFull "DISK_FULL" ResourceExhausted 20 507 true
         "Đĩa của trục đã đầy; tạm ngừng nhận gói tin mới, việc nhận và xác nhận vẫn chạy. Gửi lại sau."

@@ -205,6 +205,9 @@ impl Relay {
             return;
         }
         for place in places {
+            if !registry.may_receive(place.receiver) {
+                continue;
+            }
             for system in registry.systems_of(place.receiver) {
                 if let Some(outlet) = outlets.get(system) {
                     outlet.add(*place);

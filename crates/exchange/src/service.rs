@@ -16,6 +16,7 @@ use ledger::{Command, CommitError, Committed, Conflict, Fact, Ledger, QueryError
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::{Attempts, Role};
 use crate::alerts::{self, Alerts, Kind, Words};
 use crate::depth::Depths;
 use crate::keys::{KeyFileError, Sealer};
@@ -115,8 +116,12 @@ impl Peer {
         registry.system(self.system.as_str()).is_some_and(|system| {
             !system.facts.suspended
                 && match &self.credential {
-                    Credential::Key(sealed) => system.keys.iter().any(|key| key.sealed == *sealed),
-                    Credential::Pin(pin) => system.pins.iter().any(|p| p.spki_sha256 == pin[..]),
+                    Credential::Key(sealed) => system
+                        .keys_at(registry.at())
+                        .any(|key| key.sealed == *sealed),
+                    Credential::Pin(pin) => system
+                        .pins_at(registry.at())
+                        .any(|p| p.spki_sha256 == pin[..]),
                     Credential::Broker => system.facts.attachment() == Attachment::Amqp,
                 }
         })
@@ -133,19 +138,25 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// An operator at the admin socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A person who acts: at the admin socket, or over the network by an account. What the role may
+/// call is decided at the door.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Operator {
-    /// The peer's user id.
+    /// The peer's user id at the admin socket.
     pub uid: u32,
-    /// The person, as `--by` names them.
+    /// The person, as `--by` names them, or as the account does.
     pub person: String,
+    /// The account; empty at the admin socket.
+    pub account: String,
+    /// The role.
+    pub role: Role,
 }
 
 impl Operator {
     pub(crate) fn actor(&self, why: &str) -> Actor {
         Actor {
-            uid: Some(self.uid),
+            uid: self.account.is_empty().then_some(self.uid),
+            account: self.account.clone(),
             person: self.person.clone(),
             why: why.to_owned(),
             ..Actor::default()
@@ -158,8 +169,19 @@ impl Operator {
 pub enum Caller {
     /// A system: it sees what its agencies sent and received.
     System(Peer),
-    /// An operator: sees everything.
+    /// A person: sees everything, unless the door's table of rights says otherwise.
     Operator(Operator),
+}
+
+impl Caller {
+    /// Its role.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        match self {
+            Self::System(_) => Role::System,
+            Self::Operator(operator) => operator.role,
+        }
+    }
 }
 
 /// The exchange. Clones share it.
@@ -175,6 +197,7 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     pub(crate) sealer: Sealer,
     pub(crate) usages: Usages,
+    pub(crate) attempts: Attempts,
     pub(crate) leases: Arc<Leases>,
     pub(crate) relay: Arc<Relay>,
     /// What the bus says of its queues.
@@ -260,6 +283,7 @@ impl Exchange {
         };
         ledger.commit(Command::Note(Fact::Started(started))).await?;
         let inner = Arc::new(Inner {
+            attempts: Attempts::default(),
             usages: Usages::new(options.limits.clone()),
             leases: Arc::new(Leases::new(options.max_unsettled_leases)),
             relay: Arc::new(Relay::new(
@@ -303,6 +327,7 @@ impl Exchange {
         }));
         inner.tasks.spawn(heartbeat(Arc::clone(&inner)));
         inner.tasks.spawn(end_leases(Arc::clone(&inner)));
+        inner.tasks.spawn(take_effect(Arc::clone(&inner)));
         inner.tasks.spawn(alerts::run(Arc::clone(&inner)));
         inner.tasks.spawn(relay::watch(Arc::clone(&inner)));
         inner.tasks.spawn(crate::dead::bury(Arc::clone(&inner)));
@@ -333,8 +358,7 @@ impl Exchange {
             Credentials::Key { system, key } => registry.system(system).and_then(|system| {
                 let id = &system.facts.system;
                 let valid = system
-                    .keys
-                    .iter()
+                    .keys_at(registry.at())
                     .find(|k| self.inner.sealer.matches(id, &k.sealed, key));
                 valid.map(|key| (system, Credential::Key(key.sealed.clone())))
             }),
@@ -459,7 +483,7 @@ impl Inner {
 
 pub(crate) fn party(registry: &Registry, agency: AgencyId, code: &str) -> Party {
     let facts = registry.agency(agency);
-    let main_code = facts.map_or("", |facts| facts.code.as_str());
+    let main_code = facts.map_or("", |facts| &*facts.code);
     Party {
         code: if code.is_empty() {
             main_code.to_owned()
@@ -467,7 +491,7 @@ pub(crate) fn party(registry: &Registry, agency: AgencyId, code: &str) -> Party 
             code.to_owned()
         },
         main_code: main_code.to_owned(),
-        name: facts.map_or("", |facts| facts.name.as_str()).to_owned(),
+        name: facts.map_or("", |facts| &*facts.name).to_owned(),
     }
 }
 
@@ -503,6 +527,32 @@ async fn heartbeat(inner: Arc<Inner>) {
         if let Err(error) = inner.ledger.commit(Command::Note(fact)).await {
             tracing::error!(%error, "the heartbeat could not be recorded");
         }
+    }
+}
+
+/// What was planned becomes true by itself; who is served otherwise from then on, or shows what
+/// has ended, is looked at again.
+async fn take_effect(inner: Arc<Inner>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut seen = inner.now();
+    loop {
+        tokio::select! {
+            () = inner.closing.cancelled() => return,
+            _ = second.tick() => {}
+        }
+        let registry = inner.ledger.registry();
+        let now = registry.at();
+        // Also when the clock was set back and comes again to where it was.
+        if registry
+            .as_of(seen.min(now))
+            .next_moment()
+            .is_some_and(|next| next <= now)
+        {
+            tracing::info!("a planned change of the registry took effect");
+            inner.relay.look_again();
+        }
+        seen = now;
     }
 }
 

@@ -87,7 +87,10 @@ impl Exchange {
             date: &facts.promulgation_date,
         };
         let reporter = registry.agency(from).cloned().unwrap_or_default();
-        let from_code = report.from.clone().unwrap_or_else(|| reporter.code.clone());
+        let from_code = report
+            .from
+            .clone()
+            .unwrap_or_else(|| reporter.code.to_string());
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let staff = edxml::Staff {
             department: text(&report.staff.department),
@@ -267,12 +270,7 @@ fn reporters(
             })?;
             Ok(vec![agency])
         }
-        None => {
-            let system = registry.system(peer.system().as_str());
-            Ok(system
-                .map(|s| s.facts.agencies.iter().map(|id| AgencyId(*id)).collect())
-                .unwrap_or_default())
-        }
+        None => Ok(registry.served_by(peer.system()).collect()),
     }
 }
 

@@ -1,20 +1,21 @@
 //! The registry's systems, with their keys and certificate pins.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ledger::Fact;
 use ledger::event::{
-    Attachment, SystemKeyAdded, SystemKeyRevoked, SystemPinAdded, SystemPinRevoked, SystemRecorded,
+    Attachment, SystemKeyAdded, SystemKeyEnds, SystemKeyRevoked, SystemPinAdded, SystemPinEnds,
+    SystemPinRevoked, SystemRecorded,
 };
 use ledger::id::{AgencyId, SystemId};
-use ledger::registry::{Registry, System};
+use ledger::registry::{Agency, Registry, System};
 use ledger::time::Ms;
 
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Operator};
-use crate::types::{NewSystem, Revoke, Revoked, SystemRecord};
+use crate::types::{KeyRecord, NewSystem, PinRecord, Revoke, Revoked, SystemRecord};
 
 impl Exchange {
     /// All systems, by id.
@@ -73,8 +74,8 @@ impl Exchange {
                         format!("The system {id} exists; give it another key with `axis system key {id}`."),
                     ));
                 }
-                let (agencies, mut facts) = served(registry, &id, &system.agencies, &by, now)?;
-                facts.push(Fact::SystemRecorded(Box::new(SystemRecorded {
+                let agencies = served(registry, &id, &system.agencies)?;
+                let recorded = SystemRecorded {
                     system: id.to_string(),
                     agencies: agencies.iter().map(|agency| agency.0).collect(),
                     attachment: attachment.into(),
@@ -84,7 +85,8 @@ impl Exchange {
                     name: system.name.clone(),
                     inline_bytes: system.inline_bytes,
                     ..SystemRecorded::default()
-                })));
+                };
+                let mut facts = vec![Fact::SystemRecorded(Box::new(recorded))];
                 if let Some((_, sealed)) = &made_key {
                     facts.push(key_added(&id, 1, sealed, &by, now));
                 }
@@ -108,7 +110,8 @@ impl Exchange {
         })
     }
 
-    /// Gives a system another key: its number and its text, told here and never again.
+    /// Gives a system another key: its number and its text, told here and never again. With an
+    /// overlap the keys before end after it.
     ///
     /// # Errors
     /// NOT_FOUND.
@@ -116,6 +119,7 @@ impl Exchange {
         &self,
         operator: &Operator,
         system: &str,
+        overlap: Option<Duration>,
     ) -> Result<(u32, String), Refusal> {
         let now = self.inner.now();
         let (text, sealed) = self
@@ -135,13 +139,28 @@ impl Exchange {
                 let number = keys.iter().map(|key| key.key_id).max().unwrap_or(0) + 1;
                 // Numbers of revoked keys are not given again while the system has others; a
                 // number alone opens nothing.
-                Ok((vec![key_added(&id, number, &sealed, &by, now)], number))
+                let mut facts = vec![key_added(&id, number, &sealed, &by, now)];
+                if let Some(end) = overlap.map(|overlap| after(now, overlap)) {
+                    let ending = keys
+                        .iter()
+                        .filter(|key| key.not_after_ms.is_none_or(|is| is > end.0));
+                    facts.extend(ending.map(|key| {
+                        Fact::SystemKeyEnds(Box::new(SystemKeyEnds {
+                            system: id.to_string(),
+                            key_id: key.key_id,
+                            not_after_ms: end.0,
+                            at_ms: now.0,
+                            actor: Some(by.clone()),
+                        }))
+                    }));
+                }
+                Ok((facts, number))
             })
             .await?;
         Ok((number, text.to_string()))
     }
 
-    /// Pins a client certificate's public key to a system.
+    /// Pins a client certificate's public key to a system; overlap as with keys.
     ///
     /// # Errors
     /// NOT_FOUND; ALREADY_EXISTS if it is pinned to a system already.
@@ -151,6 +170,7 @@ impl Exchange {
         system: &str,
         spki_sha256: [u8; 32],
         subject: &str,
+        overlap: Option<Duration>,
     ) -> Result<(), Refusal> {
         let now = self.inner.now();
         let by = operator.actor("");
@@ -171,8 +191,25 @@ impl Exchange {
                     at_ms: now.0,
                     actor: Some(by.clone()),
                     subject: subject.to_owned(),
+                    not_after_ms: None,
                 };
-                Ok((vec![Fact::SystemPinAdded(Box::new(fact))], ()))
+                let mut facts = vec![Fact::SystemPinAdded(Box::new(fact))];
+                if let Some(end) = overlap.map(|overlap| after(now, overlap)) {
+                    let pins = registry.system(system).map_or(&[][..], |s| &s.pins);
+                    let ending = pins
+                        .iter()
+                        .filter(|pin| pin.not_after_ms.is_none_or(|is| is > end.0));
+                    facts.extend(ending.map(|pin| {
+                        Fact::SystemPinEnds(Box::new(SystemPinEnds {
+                            system: id.to_string(),
+                            spki_sha256: pin.spki_sha256.clone(),
+                            not_after_ms: end.0,
+                            at_ms: now.0,
+                            actor: Some(by.clone()),
+                        }))
+                    }));
+                }
+                Ok((facts, ()))
             })
             .await
     }
@@ -304,7 +341,7 @@ fn key_added(
     }))
 }
 
-fn known_system(registry: &Registry, system: &str) -> Result<SystemId, Refusal> {
+pub(crate) fn known_system(registry: &Registry, system: &str) -> Result<SystemId, Refusal> {
     let known = registry
         .system(system)
         .and_then(|system| system.facts.system.parse().ok());
@@ -319,15 +356,8 @@ fn known_system(registry: &Registry, system: &str) -> Result<SystemId, Refusal> 
 
 /// The agencies a new system is to serve. One that another system serves is refused, unless
 /// that one has neither key nor pin left: then it is taken over.
-fn served(
-    registry: &Registry,
-    id: &SystemId,
-    wanted: &[String],
-    by: &ledger::event::Actor,
-    now: Ms,
-) -> Result<(Vec<AgencyId>, Vec<Fact>), Refusal> {
+fn served(registry: &Registry, id: &SystemId, wanted: &[String]) -> Result<Vec<AgencyId>, Refusal> {
     let mut agencies = Vec::new();
-    let mut left: BTreeMap<SystemId, SystemRecorded> = BTreeMap::new();
     for code in wanted {
         let agency = registry.resolve(code).ok_or_else(|| {
             Refusal::new(Name::UnknownReceiver).at(
@@ -343,40 +373,39 @@ fn served(
             let Some(system) = registry.system(other.as_str()) else {
                 continue;
             };
-            if !system.keys.is_empty() || !system.pins.is_empty() {
+            let at = registry.at();
+            if system.keys_at(at).next().is_some() || system.pins_at(at).next().is_some() {
                 return Err(Refusal::new(Name::AlreadyExists).at(
                     "agency",
                     format!("Cơ quan {code} đang do hệ thống {other} phục vụ; thu hồi hệ thống đó trước (axis system revoke {other})."),
                     format!("The agency {code} is served by the system {other}; revoke that first (axis system revoke {other}), then {id} can take it over."),
                 ));
             }
-            let facts = left
-                .entry(other.clone())
-                .or_insert_with(|| system.facts.clone());
-            facts.agencies.retain(|served| *served != agency.0);
-            facts.at_ms = now.0;
-            facts.actor = Some(by.clone());
         }
         agencies.push(agency);
     }
-    let facts = left
-        .into_values()
-        .map(|facts| Fact::SystemRecorded(Box::new(facts)))
-        .collect();
-    Ok((agencies, facts))
+    Ok(agencies)
 }
 
-fn system_record(registry: &Registry, system: &System) -> Option<SystemRecord> {
+/// The moment so much later.
+fn after(now: Ms, overlap: Duration) -> Ms {
+    let overlap = i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX);
+    Ms(now.0.saturating_add(overlap))
+}
+
+pub(crate) fn system_record(registry: &Registry, system: &System) -> Option<SystemRecord> {
     let facts = &system.facts;
-    let code = |id: &u32| {
+    let id: SystemId = facts.system.parse().ok()?;
+    let code = |id| {
         registry
-            .agency(AgencyId(*id))
-            .map(|agency| agency.code.clone())
+            .agency(id)
+            .map(|agency: &Agency| agency.code.to_string())
     };
+    let at = registry.at();
+    let reason = facts.actor.as_ref().filter(|_| facts.suspended);
     Some(SystemRecord {
-        id: facts.system.parse().ok()?,
         name: facts.name.clone(),
-        agencies: facts.agencies.iter().filter_map(code).collect(),
+        agencies: registry.served_by(&id).filter_map(code).collect(),
         attachment: if facts.attachment() == Attachment::Amqp {
             "amqp"
         } else {
@@ -384,24 +413,27 @@ fn system_record(registry: &Registry, system: &System) -> Option<SystemRecord> {
         },
         inline_bytes: facts.inline_bytes,
         suspended: facts.suspended,
+        reason: reason.map(|actor| actor.why.clone()).unwrap_or_default(),
         keys: system
-            .keys
-            .iter()
-            .map(|key| (key.key_id, Ms(key.at_ms), actor(key.actor.as_ref())))
-            .collect(),
-        pins: system
-            .pins
-            .iter()
-            .map(|pin| {
-                let hash = crate::delivery::sha256_of(&pin.spki_sha256);
-                (
-                    hash,
-                    pin.subject.clone(),
-                    Ms(pin.at_ms),
-                    actor(pin.actor.as_ref()),
-                )
+            .keys_at(at)
+            .map(|key| KeyRecord {
+                id: key.key_id,
+                added_at: Ms(key.at_ms),
+                added_by: actor(key.actor.as_ref()),
+                not_after: key.not_after_ms.map(Ms),
             })
             .collect(),
+        pins: system
+            .pins_at(at)
+            .map(|pin| PinRecord {
+                spki_sha256: crate::delivery::sha256_of(&pin.spki_sha256),
+                subject: pin.subject.clone(),
+                added_at: Ms(pin.at_ms),
+                added_by: actor(pin.actor.as_ref()),
+                not_after: pin.not_after_ms.map(Ms),
+            })
+            .collect(),
+        id,
         changed_at: Ms(facts.at_ms),
         changed_by: actor(facts.actor.as_ref()),
     })

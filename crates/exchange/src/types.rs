@@ -70,6 +70,8 @@ pub struct ReceiverReceipt {
     pub duplicate: bool,
     /// The package that the delivery belongs to.
     pub package: PackageId,
+    /// Main code of the closed agency that was named, whose successor this is; empty if none.
+    pub forwarded_from: String,
 }
 
 /// Something found in a package that did not refuse it.
@@ -486,7 +488,35 @@ pub struct NewSystem {
     pub with_key: bool,
 }
 
-/// An agency of the registry.
+/// An agency that differs between two moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgencyDifference {
+    /// Its id.
+    pub agency: AgencyId,
+    /// Its main code, the later one.
+    pub code: String,
+    /// Its name, the later one.
+    pub name: String,
+    /// `added`, `changed`, `removed`.
+    pub what: &'static str,
+    /// Field, before, after.
+    pub fields: Vec<(&'static str, String, String)>,
+}
+
+/// Which agencies to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgencySearch {
+    /// Words that stand in a code or the name, without regard to case and diacritics.
+    pub search: String,
+    /// As of when; `None` = now.
+    pub as_of: Option<Ms>,
+    /// States; none = all.
+    pub states: Vec<String>,
+    /// Any code of the one directly above; empty = all.
+    pub parent: String,
+}
+
+/// An agency of the registry, as of a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgencyRecord {
     /// Its id here.
@@ -505,8 +535,36 @@ pub struct AgencyRecord {
     pub state: &'static str,
     /// Main codes of its successors.
     pub successors: Vec<String>,
-    /// The systems that serve it.
+    /// Its parent's id.
+    pub parent_id: Option<AgencyId>,
+    /// Ids of its successors.
+    pub successor_ids: Vec<AgencyId>,
+    /// The system that serves it: one or none.
     pub systems: Vec<SystemId>,
+    /// Kind, in the registrar's words.
+    pub kind: String,
+    /// Level, in the registrar's words.
+    pub level: String,
+    /// Contact, in the registrar's words.
+    pub contact: String,
+    /// Centre code.
+    pub centre: String,
+    /// After it is closed, packages to its codes go to its one successor.
+    pub forwards_to_successor: bool,
+    /// While suspended it gets nothing either.
+    pub fetches_nothing_suspended: bool,
+    /// Why a code that follows no form was registered.
+    pub irregular: String,
+    /// Why it is suspended or closed.
+    pub reason: String,
+    /// The decision by which it is as it is.
+    pub decision: String,
+    /// From when it is as it is.
+    pub effective_from: Ms,
+    /// Grows with each change, planned ones too.
+    pub revision: u32,
+    /// When the next planned change takes effect.
+    pub next_change: Option<Ms>,
     /// When it was last changed.
     pub changed_at: Ms,
     /// By whom.
@@ -528,14 +586,82 @@ pub struct SystemRecord {
     pub inline_bytes: u64,
     /// Whether it is suspended.
     pub suspended: bool,
-    /// Valid keys: number, since when, by whom.
-    pub keys: Vec<(u32, Ms, String)>,
-    /// Valid pins: SHA-256 of the public key, subject, since when, by whom.
-    pub pins: Vec<([u8; 32], String, Ms, String)>,
+    /// Why it is suspended.
+    pub reason: String,
+    /// Valid keys.
+    pub keys: Vec<KeyRecord>,
+    /// Valid pins.
+    pub pins: Vec<PinRecord>,
     /// When it was last changed.
     pub changed_at: Ms,
     /// By whom.
     pub changed_by: String,
+}
+
+/// A key of a system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its number.
+    pub id: u32,
+    /// Since when.
+    pub added_at: Ms,
+    /// By whom.
+    pub added_by: String,
+    /// Its end; `None` = until revoked.
+    pub not_after: Option<Ms>,
+}
+
+/// A certificate pin of a system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinRecord {
+    /// SHA-256 of the public key.
+    pub spki_sha256: [u8; 32],
+    /// The certificate's subject.
+    pub subject: String,
+    /// Since when.
+    pub added_at: Ms,
+    /// By whom.
+    pub added_by: String,
+    /// Its end; `None` = until revoked.
+    pub not_after: Option<Ms>,
+}
+
+/// A key, pin or account that is due for a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The system; empty if it is an account.
+    pub system: String,
+    /// The account; empty if it is a system's.
+    pub account: String,
+    /// `key 2`, `pin 1f0a…`, `key`.
+    pub credential: String,
+    /// Since when.
+    pub added_at: Ms,
+    /// Its age in whole days.
+    pub age_days: u32,
+    /// Its end.
+    pub not_after: Option<Ms>,
+    /// `old`, `ending`, `ended`.
+    pub why: &'static str,
+}
+
+/// An agency is served by a system from a moment to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePeriod {
+    /// Main code.
+    pub agency: String,
+    /// The system; `None` = nobody.
+    pub system: Option<SystemId>,
+    /// From when.
+    pub from: Ms,
+    /// Until when; `None` = on and on.
+    pub until: Option<Ms>,
+    /// When it was recorded.
+    pub recorded: Ms,
+    /// By whom.
+    pub by: String,
+    /// The decision.
+    pub decision: String,
 }
 
 /// What to take back from a system.

@@ -428,34 +428,25 @@ impl Inner {
     }
 
     fn last_fetch_of(&self, registry: &Registry, system: &SystemId) -> Option<Ms> {
-        let served = &registry.system(system.as_str())?.facts.agencies;
         let last = self
             .last_fetch
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let of = served.iter().filter_map(|id| last.get(&AgencyId(*id)));
-        of.max().copied()
+        let served = registry.served_by(system);
+        served.filter_map(|id| last.get(&id)).max().copied()
     }
 
     fn in_hands_of(&self, registry: &Registry, system: &SystemId) -> u64 {
         let counts = self.leases.counts();
-        let served = registry.system(system.as_str());
-        let served = served.into_iter().flat_map(|system| &system.facts.agencies);
-        served
-            .filter_map(|id| counts.get(&AgencyId(*id)))
-            .flatten()
-            .sum()
+        let served = registry.served_by(system);
+        served.filter_map(|id| counts.get(&id)).flatten().sum()
     }
 
     /// How many deliveries of the system that nobody has in hand go before this one; more than
     /// [`MANY`] are not counted to the end.
     fn ahead(&self, registry: &Registry, system: &SystemId, place: &Place) -> u64 {
-        let Some(served) = registry.system(system.as_str()) else {
-            return 0;
-        };
         let mut ahead = 0;
-        for agency in &served.facts.agencies {
-            let agency = AgencyId(*agency);
+        for agency in registry.served_by(system) {
             if registry.pauses().between(system, agency).is_some() {
                 continue;
             }
@@ -493,11 +484,7 @@ impl Inner {
 
     fn why_system(&self, registry: &Registry, id: &SystemId) -> Why {
         let system = registry.system(id.as_str());
-        let agencies: Vec<AgencyId> = system
-            .into_iter()
-            .flat_map(|system| &system.facts.agencies)
-            .map(|agency| AgencyId(*agency))
-            .collect();
+        let agencies: Vec<AgencyId> = registry.served_by(id).collect();
         let about = About {
             system: id.to_string(),
             whom: id.to_string(),

@@ -8,7 +8,6 @@ use journal::{Anchor, durable};
 use prost::Message;
 
 use crate::event::Checkpoint;
-use crate::fact::Fact;
 use crate::fold::FOLD_VERSION;
 use crate::id::PackageId;
 use crate::open::Open;
@@ -39,7 +38,7 @@ pub(crate) fn encode(
     last_package: Option<PackageId>,
     now: Ms,
 ) -> Vec<u8> {
-    let mut message = Checkpoint {
+    let message = Checkpoint {
         fold_version: FOLD_VERSION,
         position: at.position,
         chain: at.chain.to_vec().into(),
@@ -48,20 +47,10 @@ pub(crate) fn encode(
             .map(|id| id.as_bytes().to_vec())
             .unwrap_or_default()
             .into(),
-        last_agency: registry.last_agency(),
+        registry: Some(registry.saved()),
         written_at_ms: now.0,
         ..Checkpoint::default()
     };
-    for fact in registry.facts() {
-        match fact {
-            Fact::AgencyRecorded(fact) => message.agencies.push(*fact),
-            Fact::SystemRecorded(fact) => message.systems.push(*fact),
-            Fact::SystemKeyAdded(fact) => message.keys.push(*fact),
-            Fact::SystemPinAdded(fact) => message.pins.push(*fact),
-            Fact::DeliveryPaused(fact) => message.paused.push(*fact),
-            _ => {}
-        }
-    }
     let body = message.encode_to_vec();
     let mut bytes = Vec::with_capacity(body.len() + 12);
     bytes.extend(MAGIC);
@@ -90,23 +79,7 @@ fn decode(bytes: &[u8]) -> Option<(Saved, Anchor)> {
     if message.fold_version != FOLD_VERSION {
         return None;
     }
-    let mut registry = Registry::default();
-    registry.set_last_agency(message.last_agency);
-    for agency in message.agencies {
-        registry.apply(&Fact::AgencyRecorded(Box::new(agency)));
-    }
-    for system in message.systems {
-        registry.apply(&Fact::SystemRecorded(Box::new(system)));
-    }
-    for key in message.keys {
-        registry.apply(&Fact::SystemKeyAdded(Box::new(key)));
-    }
-    for pin in message.pins {
-        registry.apply(&Fact::SystemPinAdded(Box::new(pin)));
-    }
-    for paused in message.paused {
-        registry.apply(&Fact::DeliveryPaused(Box::new(paused)));
-    }
+    let registry = Registry::restored(message.registry?);
     let anchor = Anchor {
         position: message.position,
         chain: message.chain.as_ref().try_into().ok()?,

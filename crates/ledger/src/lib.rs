@@ -155,6 +155,7 @@ struct Inner {
     commands: Mutex<Option<tokio::sync::mpsc::Sender<sequencer::Request>>>,
     query: Query,
     payloads: Payloads,
+    clock: Clock,
     ids: Mutex<Ids>,
     health: Arc<Health>,
     worker: Mutex<Option<worker::Worker>>,
@@ -227,6 +228,7 @@ impl Ledger {
             checkpointed: opened.checkpointed,
         })
         .map_err(OpenError::Thread)?;
+        let clock = options.clock.clone();
         let ids = Ids {
             node: options.node,
             clock: options.clock,
@@ -236,6 +238,7 @@ impl Ledger {
             commands: Mutex::new(Some(commands)),
             query: Query { state, reader },
             payloads,
+            clock,
             ids: Mutex::new(ids),
             health,
             worker: Mutex::new(Some(worker)),
@@ -309,10 +312,14 @@ impl Ledger {
         &self.inner.query
     }
 
-    /// The registry as it stands.
+    /// The registry as of now.
     #[must_use]
-    pub fn registry(&self) -> Arc<Registry> {
-        self.inner.query.state.registry()
+    pub fn registry(&self) -> Registry {
+        self.inner
+            .query
+            .state
+            .registry()
+            .as_of(self.inner.clock.now())
     }
 
     /// The open deliveries; commits wait while the guard is held.
@@ -339,12 +346,7 @@ impl Ledger {
     /// The moment now.
     #[must_use]
     pub fn now(&self) -> Ms {
-        self.inner
-            .ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clock
-            .now()
+        self.inner.clock.now()
     }
 
     /// The last synced record.

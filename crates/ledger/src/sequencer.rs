@@ -22,7 +22,6 @@ use crate::fold;
 use crate::id::PackageId;
 use crate::layer::Layer;
 use crate::open::Place;
-use crate::pause::Pauses;
 use crate::registry::Registry;
 use crate::state::State;
 
@@ -299,14 +298,8 @@ fn publish(
     );
     let facts = || transactions.iter().flatten();
     let registry_changed = facts().any(Registry::concerns);
-    let revoked = facts().any(|fact| {
-        matches!(
-            fact,
-            Fact::SystemKeyRevoked(_) | Fact::SystemPinRevoked(_) | Fact::SystemRecorded(_)
-        )
-    });
-    let rerouted =
-        facts().any(|fact| Pauses::concerns(fact) || matches!(fact, Fact::SystemRecorded(_)));
+    let revoked = facts().any(Registry::revokes);
+    let rerouted = facts().any(Registry::reroutes);
     let ready = match written.last() {
         Some(last) => state.publish(layer.into_changes(), facts(), last.anchor()),
         None => Vec::new(),

@@ -25,7 +25,7 @@ pub use self::push::Pushed;
 pub use self::receive::{Deliveries, Event, Sender, Subscription};
 pub use crate::refused::{DetailView, RefusalView};
 
-use crate::metadata::{BY, KEY, SYSTEM};
+use crate::metadata::{ACCOUNT, BY, KEY, SYSTEM};
 use crate::v1::access_service_client::AccessServiceClient;
 use crate::v1::exchange_service_client::ExchangeServiceClient;
 use crate::v1::history_service_client::HistoryServiceClient;
@@ -76,6 +76,13 @@ pub enum Credentials {
         /// Its key.
         key: String,
     },
+    /// A person by an account.
+    Account {
+        /// The account's id.
+        account: String,
+        /// Its key.
+        key: String,
+    },
     /// A system by a client certificate that is pinned to it.
     Certificate {
         /// The certificate, then its intermediates.
@@ -89,6 +96,7 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),
+            Self::Account { account, .. } => write!(f, "Account({account})"),
             Self::Key { system, .. } => write!(f, "Key({system})"),
             Self::Certificate { chain, .. } => write!(f, "Certificate({})", chain.name.display()),
         }
@@ -113,15 +121,15 @@ impl fmt::Debug for Pem {
 /// Puts who calls beside each call.
 #[derive(Clone, Default)]
 struct Identity {
-    key: Option<(AsciiMetadataValue, AsciiMetadataValue)>,
+    key: Option<(&'static str, AsciiMetadataValue, AsciiMetadataValue)>,
     by: Option<BinaryMetadataValue>,
 }
 
 impl Interceptor for Identity {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let metadata = request.metadata_mut();
-        if let Some((system, key)) = &self.key {
-            metadata.insert(SYSTEM, system.clone());
+        if let Some((name, who, key)) = &self.key {
+            metadata.insert(*name, who.clone());
             metadata.insert(KEY, key.clone());
         }
         if let Some(by) = &self.by {
@@ -287,7 +295,12 @@ impl Client {
     /// the credentials are right shows at the first call.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
         let mut identity = Identity::default();
-        if let Credentials::Key { system, key } = &options.credentials {
+        let shown = match &options.credentials {
+            Credentials::Key { system, key } => Some((SYSTEM, system, key)),
+            Credentials::Account { account, key } => Some((ACCOUNT, account, key)),
+            Credentials::None | Credentials::Certificate { .. } => None,
+        };
+        if let Some((name, who, key)) = shown {
             let value = |name, text: &str| {
                 let reason = || "it has characters that no id or key has".to_owned();
                 AsciiMetadataValue::try_from(text.trim()).map_err(|_| Error::Options {
@@ -298,7 +311,8 @@ impl Client {
             let mut secret = value("key", key)?;
             // Kept out of logs and of the header compression's memory.
             secret.set_sensitive(true);
-            identity.key = Some((value("system", system)?, secret));
+            let what = if name == SYSTEM { "system" } else { "account" };
+            identity.key = Some((name, value(what, who)?, secret));
         }
         let channel = connect::tcp(options).await?;
         Ok(Self::over(

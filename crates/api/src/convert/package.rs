@@ -30,6 +30,7 @@ pub(crate) fn receipt(receipt: Receipt) -> v1::Receipt {
                 delivery_id: receiver.delivery.to_string(),
                 duplicate: receiver.duplicate,
                 package_id: receiver.package.to_string(),
+                forwarded_from: receiver.forwarded_from,
             })
             .collect(),
         duplicate: receipt.duplicate,

@@ -1,7 +1,12 @@
 //! Agencies and systems.
 
-use exchange::{AgencyRecord, ImportProblem, Imported, NewSystem, Revoke, SystemRecord};
+use exchange::{
+    AccountRecord, ActRecord, AgencyDifference, AgencyFacts, AgencyRecord, ChangeRecord,
+    ChildAgencies, Due, ImportProblem, Imported, NewSystem, OpenDeliveries, Order, Revoke,
+    ServicePeriod, SystemRecord,
+};
 use ledger::id::SystemId;
+use ledger::time::Ms;
 
 use super::{from_hex, hex};
 use crate::v1;
@@ -9,6 +14,163 @@ use exchange::refusal::{Name, Refusal};
 
 pub(crate) fn names(systems: Vec<SystemId>) -> Vec<String> {
     systems.iter().map(ToString::to_string).collect()
+}
+
+/// A moment, or nothing.
+fn iso(at: Option<Ms>) -> String {
+    at.map(Ms::iso).unwrap_or_default()
+}
+
+/// A moment as a request names it: empty, a day (its first moment in Vietnam), or ISO 8601.
+pub(crate) fn moment(path: &str, text: &str) -> Result<Option<Ms>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Ms::parse(text).map(Some).map_err(|error| {
+        Refusal::new(Name::BadArgument).at(
+            path,
+            format!(
+                "{text:?} không phải ngày (2026-07-01) hay thời điểm (2026-07-01T08:00:00+07:00)."
+            ),
+            format!("{error}."),
+        )
+    })
+}
+
+pub(crate) fn order(order: Option<v1::Order>) -> Result<Order, Refusal> {
+    let order = order.unwrap_or_default();
+    Ok(Order {
+        effective: moment("order.effective", &order.effective)?,
+        decision: order.decision,
+        why: order.why,
+        revision: order.revision,
+        dry_run: order.dry_run,
+    })
+}
+
+pub(crate) fn agency_facts(facts: Option<v1::AgencyFacts>) -> AgencyFacts {
+    let facts = facts.unwrap_or_default();
+    AgencyFacts {
+        code: facts.code,
+        code_2020: facts.code_2020,
+        other_codes: facts.other_codes,
+        name: facts.name,
+        parent: facts.parent,
+        kind: facts.kind,
+        level: facts.level,
+        contact: facts.contact,
+        centre: facts.centre,
+        forwards_to_successor: facts.forwards_to_successor,
+        irregular: facts.irregular,
+    }
+}
+
+pub(crate) const fn open_deliveries(deliveries: v1::OpenDeliveries) -> OpenDeliveries {
+    match deliveries {
+        v1::OpenDeliveries::Unspecified => OpenDeliveries::Unsaid,
+        v1::OpenDeliveries::Stay => OpenDeliveries::Stay,
+        v1::OpenDeliveries::Move => OpenDeliveries::Move,
+    }
+}
+
+pub(crate) fn children(close: bool, to: String) -> Result<ChildAgencies, Refusal> {
+    match (close, to.is_empty()) {
+        (false, true) => Ok(ChildAgencies::Unsaid),
+        (true, true) => Ok(ChildAgencies::Close),
+        (false, false) => Ok(ChildAgencies::Under(to)),
+        (true, false) => Err(Refusal::new(Name::BadArgument).at(
+            "children_to",
+            "Chỉ chọn một: đóng các cơ quan trực thuộc, hoặc chuyển chúng.",
+            "Either the agencies under it close, or they move.",
+        )),
+    }
+}
+
+pub(crate) fn act(act: ActRecord) -> v1::ChangeAgencyResponse {
+    v1::ChangeAgencyResponse {
+        agency: Some(agency_record(act.agency)),
+        changes: act.changes.into_iter().map(change).collect(),
+        effective: act.effective.iso(),
+        planned: act.planned,
+    }
+}
+
+pub(crate) fn change(change: ChangeRecord) -> v1::AgencyChange {
+    v1::AgencyChange {
+        agency: change.agency.0,
+        code: change.code,
+        name: change.name,
+        number: u64::from(change.number),
+        operation: change.operation.to_owned(),
+        effective: change.effective.iso(),
+        recorded: change.recorded.iso(),
+        by: change.by,
+        decision: change.decision,
+        why: change.why,
+        planned: change.planned,
+        fields: change.fields.into_iter().map(field).collect(),
+    }
+}
+
+pub(crate) fn field((field, before, after): (&'static str, String, String)) -> v1::FieldChange {
+    v1::FieldChange {
+        field: field.to_owned(),
+        before,
+        after,
+    }
+}
+
+pub(crate) fn difference(difference: AgencyDifference) -> v1::AgencyDifference {
+    v1::AgencyDifference {
+        agency: difference.agency.0,
+        code: difference.code,
+        name: difference.name,
+        what: difference.what.to_owned(),
+        fields: difference.fields.into_iter().map(field).collect(),
+    }
+}
+
+pub(crate) fn period(period: ServicePeriod) -> v1::ServicePeriod {
+    v1::ServicePeriod {
+        agency: period.agency,
+        system: period.system.map(|id| id.to_string()).unwrap_or_default(),
+        from: period.from.iso(),
+        until: iso(period.until),
+        recorded: period.recorded.iso(),
+        by: period.by,
+        decision: period.decision,
+    }
+}
+
+pub(crate) fn due(due: Due) -> v1::DueCredential {
+    v1::DueCredential {
+        system: due.system,
+        account: due.account,
+        credential: due.credential,
+        added_at: due.added_at.iso(),
+        age_days: due.age_days,
+        not_after: iso(due.not_after),
+        why: due.why.to_owned(),
+    }
+}
+
+pub(crate) fn account(account: AccountRecord) -> v1::Account {
+    let (revoked_at, revoked_by, why) = match account.revoked {
+        Some((at, by, why)) => (at.iso(), by, why),
+        None => Default::default(),
+    };
+    v1::Account {
+        id: account.id,
+        person: account.person,
+        role: account.role.to_owned(),
+        agencies: account.agencies,
+        added_at: account.added_at.iso(),
+        added_by: account.added_by,
+        not_after: iso(account.not_after),
+        revoked_at,
+        revoked_by,
+        why,
+    }
 }
 
 pub(crate) fn agency_record(agency: AgencyRecord) -> v1::AgencyRecord {
@@ -24,7 +186,20 @@ pub(crate) fn agency_record(agency: AgencyRecord) -> v1::AgencyRecord {
         systems: names(agency.systems),
         changed_at: agency.changed_at.iso(),
         changed_by: agency.changed_by,
-        ..v1::AgencyRecord::default()
+        kind: agency.kind,
+        level: agency.level,
+        contact: agency.contact,
+        centre: agency.centre,
+        parent_id: agency.parent_id.map_or(0, |id| id.0),
+        successor_ids: agency.successor_ids.iter().map(|id| id.0).collect(),
+        forwards_to_successor: agency.forwards_to_successor,
+        fetches_nothing_suspended: agency.fetches_nothing_suspended,
+        irregular: agency.irregular,
+        reason: agency.reason,
+        decision: agency.decision,
+        effective_from: agency.effective_from.iso(),
+        revision: u64::from(agency.revision),
+        next_change: iso(agency.next_change),
     }
 }
 
@@ -59,27 +234,27 @@ pub(crate) fn system_record(system: SystemRecord) -> v1::SystemRecord {
         keys: system
             .keys
             .into_iter()
-            .map(|(id, at, by)| v1::SystemKey {
-                id,
-                added_at: at.iso(),
-                added_by: by,
-                not_after: String::new(),
+            .map(|key| v1::SystemKey {
+                id: key.id,
+                added_at: key.added_at.iso(),
+                added_by: key.added_by,
+                not_after: iso(key.not_after),
             })
             .collect(),
         pins: system
             .pins
             .into_iter()
-            .map(|(spki_sha256, subject, at, by)| v1::SystemPin {
-                spki_sha256: hex(&spki_sha256),
-                subject,
-                added_at: at.iso(),
-                added_by: by,
-                not_after: String::new(),
+            .map(|pin| v1::SystemPin {
+                spki_sha256: hex(&pin.spki_sha256),
+                subject: pin.subject,
+                added_at: pin.added_at.iso(),
+                added_by: pin.added_by,
+                not_after: iso(pin.not_after),
             })
             .collect(),
         changed_at: system.changed_at.iso(),
         changed_by: system.changed_by,
-        reason: String::new(),
+        reason: system.reason,
         inline_bytes: system.inline_bytes,
     }
 }

@@ -46,8 +46,9 @@ const OPEN: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/",
 ];
 
-/// Tells who calls, from the connection and the metadata.
-pub(crate) type Admit = Arc<dyn Fn(&Origin, &MetadataMap) -> Result<Caller, Refusal> + Send + Sync>;
+/// Tells who calls, from the connection and the metadata, if they may call the method.
+pub(crate) type Admit =
+    Arc<dyn Fn(&Origin, &str, &MetadataMap) -> Result<Caller, Refusal> + Send + Sync>;
 
 /// The services behind one listener and the rules in front of them.
 #[derive(Clone)]
@@ -130,7 +131,7 @@ impl Calls {
         let method = parts.uri.path().to_owned();
         if !OPEN.iter().any(|open| method.starts_with(open)) {
             let metadata = MetadataMap::from_headers(std::mem::take(&mut parts.headers));
-            let caller = (self.door.admit)(&self.origin, &metadata);
+            let caller = (self.door.admit)(&self.origin, &method, &metadata);
             parts.headers = metadata.into_headers();
             note(&self.origin, caller.as_ref().ok());
             parts

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::ConnectionLimits;
 use super::call::{self, Calls, Door};
+use super::tls::Current;
 use crate::caller::Origin;
 use crate::certificate;
 
@@ -61,8 +62,13 @@ impl Connections {
         }
     }
 
+    /// Runs what keeps the TLS files read, with the connections it is for.
+    pub(crate) fn keep_tls(&self, keep: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(keep);
+    }
+
     /// Starts taking connections of the public listener.
-    pub(crate) fn accept_public(&self, from: TcpListener, tls: Option<TlsAcceptor>, door: Door) {
+    pub(crate) fn accept_public(&self, from: TcpListener, tls: Option<Arc<Current>>, door: Door) {
         let connections = self.clone();
         self.tracker.spawn(async move {
             while let Some(((stream, remote), place)) = connections.next(|| from.accept()).await {
@@ -138,7 +144,7 @@ impl Connections {
         &self,
         stream: TcpStream,
         remote: SocketAddr,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Arc<Current>>,
         door: Door,
     ) {
         // Small answers must not wait for more; a failure here costs time only.
@@ -150,27 +156,43 @@ impl Connections {
             };
             return self.serve(stream, door, origin).await;
         };
-        let Some(stream) = self.handshake(stream, remote, tls).await else {
+        // Before the handshake: what is read again while it lasts counts for it as well.
+        let mut changes = tls.changes();
+        let Some(stream) = self.handshake(stream, remote, tls.config().into()).await else {
             return;
         };
-        let leaf = stream
+        let chain: Vec<_> = stream
             .get_ref()
             .1
             .peer_certificates()
-            .and_then(|chain| chain.first());
+            .unwrap_or_default()
+            .iter()
+            .map(|certificate| certificate.clone().into_owned())
+            .collect();
+        let leaf = chain.first();
         let certificate = match leaf.map(certificate::spki_sha256).transpose() {
             Ok(certificate) => certificate,
             Err(error) => return tracing::debug!(%remote, %error, "unreadable certificate"),
         };
-        self.serve(
-            stream,
-            door,
-            Origin::Public {
-                remote,
-                certificate,
-            },
-        )
-        .await;
+        let origin = Origin::Public {
+            remote,
+            certificate,
+        };
+        let refused = async {
+            while changes.changed().await.is_ok() {
+                if !tls.accepts(&chain) {
+                    return;
+                }
+            }
+            // Nobody reads the files any more: the server ends.
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = self.serve(stream, door, origin) => {}
+            () = refused => {
+                tracing::info!(%remote, "a connection was cut: its certificate is accepted no more");
+            }
+        }
     }
 
     async fn handshake(
@@ -193,7 +215,7 @@ impl Connections {
     }
 
     /// Starts taking connections of web browsers and their like: HTTP/1.1 and HTTP/2.
-    pub(crate) fn accept_web(&self, from: TcpListener, tls: Option<TlsAcceptor>, router: Router) {
+    pub(crate) fn accept_web(&self, from: TcpListener, tls: Option<Arc<Current>>, router: Router) {
         let connections = self.clone();
         self.tracker.spawn(async move {
             while let Some(((stream, remote), place)) = connections.next(|| from.accept()).await {
@@ -204,6 +226,7 @@ impl Connections {
                     match tls {
                         None => connections.serve_web(stream, router).await,
                         Some(tls) => {
+                            let tls = tls.config().into();
                             if let Some(stream) = connections.handshake(stream, remote, tls).await {
                                 connections.serve_web(stream, router).await;
                             }

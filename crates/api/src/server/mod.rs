@@ -8,6 +8,7 @@ mod tests;
 pub(crate) mod tls;
 mod web;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +19,6 @@ use exchange::Exchange;
 use ledger::time::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -29,7 +29,7 @@ pub use web::{WebListening, WebOptions, WebRunning, bind_web};
 
 use self::call::{Admit, Door};
 use self::connection::Connections;
-use crate::{admin, caller, service};
+use crate::{admin, caller, rights, service};
 
 /// How the doors are set up.
 #[derive(Debug, Clone)]
@@ -54,6 +54,11 @@ pub struct ServerOptions {
     pub build: String,
     /// The clock of `axis-time`.
     pub clock: Clock,
+    /// The roles of further user ids at the admin socket; root and the axis's own account are
+    /// operators.
+    pub roles: BTreeMap<u32, exchange::Role>,
+    /// How often the TLS files are looked at for a change. Default 10 s.
+    pub tls_reload: Duration,
 }
 
 impl ServerOptions {
@@ -71,6 +76,8 @@ impl ServerOptions {
             version: String::new(),
             build: String::new(),
             clock: Clock::system(),
+            roles: BTreeMap::new(),
+            tls_reload: tls::RELOAD,
         }
     }
 }
@@ -155,7 +162,7 @@ pub struct Listening {
     options: ServerOptions,
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<tls::Current>>,
 }
 
 /// Reads the TLS files and binds the public listener.
@@ -167,7 +174,11 @@ pub async fn bind(options: ServerOptions) -> Result<Listening, ServeError> {
     if options.tls.is_none() && !asked.ip().to_canonical().is_loopback() {
         return Err(ServeError::PlainListener(asked));
     }
-    let tls = options.tls.as_ref().map(tls::config).transpose()?;
+    let tls = options
+        .tls
+        .as_ref()
+        .map(|files| tls::Current::read(files, &[b"h2"]))
+        .transpose()?;
     let refused = |source| ServeError::Bind {
         address: asked,
         source,
@@ -208,7 +219,17 @@ impl Listening {
     pub fn serve(self, exchange: Exchange, stop: CancellationToken) -> Result<Running, ServeError> {
         let admit: Admit = {
             let exchange = exchange.clone();
-            Arc::new(move |origin, metadata| caller::caller(&exchange, origin, metadata))
+            let roles = self.options.roles.clone();
+            Arc::new(move |origin, method, metadata| {
+                let caller = caller::caller(&exchange, &roles, origin, metadata)?;
+                let offered = matches!(origin, caller::Origin::Admin { .. })
+                    || !rights::is_for_the_socket(method);
+                // What is not offered at this door is told so by the door itself.
+                if offered {
+                    rights::check(method, caller.role())?;
+                }
+                Ok(caller)
+            })
         };
         let connections = Connections::new(self.options.limits);
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -256,7 +277,11 @@ impl Listening {
             clock: self.options.clock.clone(),
             deadline: self.options.deadline,
         };
-        connections.accept_public(self.listener, self.tls.map(TlsAcceptor::from), door(public));
+        if let Some(tls) = &self.tls {
+            let every = self.options.tls_reload;
+            connections.keep_tls(Arc::clone(tls).keep(every, connections.drain.clone()));
+        }
+        connections.accept_public(self.listener, self.tls, door(public));
         connections.accept_admin(operators, door(admin));
         let grace = self.options.grace;
         let task = tokio::spawn({

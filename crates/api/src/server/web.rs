@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connections;
@@ -49,7 +48,7 @@ pub struct WebListening {
     options: WebOptions,
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<tls::Current>>,
 }
 
 /// Reads the TLS files and binds the listener.
@@ -61,12 +60,10 @@ pub async fn bind_web(options: WebOptions) -> Result<WebListening, ServeError> {
     if options.tls.is_none() && !asked.ip().to_canonical().is_loopback() {
         return Err(ServeError::PlainListener(asked));
     }
-    let tls = options.tls.as_ref().map(tls::config).transpose()?;
-    let tls = tls.map(|config| {
-        let mut config = rustls::ServerConfig::clone(&config);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Arc::new(config)
-    });
+    let files = options.tls.as_ref();
+    let tls = files
+        .map(|files| tls::Current::read(files, &[b"h2", b"http/1.1"]))
+        .transpose()?;
     let refused = |source| ServeError::Bind {
         address: asked,
         source,
@@ -92,7 +89,11 @@ impl WebListening {
     #[must_use]
     pub fn serve(self, router: Router, stop: CancellationToken) -> WebRunning {
         let connections = Connections::new(self.options.limits);
-        connections.accept_web(self.listener, self.tls.map(TlsAcceptor::from), router);
+        if let Some(tls) = &self.tls {
+            let keep = Arc::clone(tls).keep(tls::RELOAD, connections.drain.clone());
+            connections.keep_tls(keep);
+        }
+        connections.accept_web(self.listener, self.tls, router);
         let grace = self.options.grace;
         let task = tokio::spawn(async move {
             stop.cancelled().await;

@@ -12,5 +12,6 @@ mod golden;
 mod house;
 mod pushing;
 mod receiving;
+mod rights;
 mod streaming;
 mod who;

@@ -295,6 +295,7 @@ async fn a_pinned_certificate_is_its_system_and_what_is_shown_must_agree() {
         certificate: file("server.pem", &chain.bytes),
         key: file("server.key", &key.bytes),
         client_ca: Some(file("ca.pem", ca.pem().as_bytes())),
+        client_crl: None,
     };
     let house = House::with(|_, server| server.tls = Some(files)).await;
     let admin = house.admin().await;

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use ledger::Ledger;
-use ledger::id::{AgencyId, DeliveryId, SystemId};
+use ledger::id::{DeliveryId, SystemId};
 use ledger::open::Place;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -289,14 +289,14 @@ async fn changed(link: &mut Option<watch::Receiver<bus::amqp::Link>>) {
 /// commits do not wait for the whole of a long list.
 fn backlog(system: &SystemId, ledger: &Ledger) -> Vec<Place> {
     let registry = ledger.registry();
-    let Some(served) = registry.system(system.as_str()) else {
-        return Vec::new();
-    };
     let mut places = Vec::new();
-    for agency in &served.facts.agencies {
+    for agency in registry.served_by(system) {
+        if !registry.may_receive(agency) {
+            continue;
+        }
         let open = ledger.open_deliveries();
         places.extend(
-            open.of(AgencyId(*agency))
+            open.of(agency)
                 .filter(|(_, delivery)| delivery.is_deliverable())
                 .map(|(place, _)| *place),
         );

@@ -28,6 +28,7 @@ pub(crate) fn operator() -> Operator {
     Operator {
         uid: 0,
         person: "Lan".to_owned(),
+        ..Operator::default()
     }
 }
 

@@ -14,6 +14,7 @@ mod priority;
 mod recall;
 mod receivers;
 mod redelivery;
+mod registry;
 mod rules;
 mod statuses;
 mod streams;

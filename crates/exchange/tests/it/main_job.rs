@@ -16,6 +16,7 @@ fn operator() -> Operator {
     Operator {
         uid: 0,
         person: "Lan".to_owned(),
+        ..Operator::default()
     }
 }
 

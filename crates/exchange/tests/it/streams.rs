@@ -154,7 +154,11 @@ async fn a_revoked_key_stays_dead_when_its_number_is_given_again() {
         .revoke(&operator(), "b", Revoke::Key(1))
         .await
         .unwrap();
-    let (number, _) = ground.exchange.add_key(&operator(), "b").await.unwrap();
+    let (number, _) = ground
+        .exchange
+        .add_key(&operator(), "b", None)
+        .await
+        .unwrap();
     assert_eq!(number, 1);
     let Next::Cut(refusal) = next(&mut stream).await else {
         panic!("not cut")

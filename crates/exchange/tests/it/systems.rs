@@ -10,7 +10,11 @@ async fn a_revoked_key_is_dead_at_once_and_its_streams_are_cut() {
     let ground = Ground::new().await;
     let mut stream = ground.exchange.subscribe(&ground.b, 1).await.unwrap();
     assert!(matches!(stream.next().await, Next::CaughtUp));
-    let (second, key) = ground.exchange.add_key(&operator(), "b").await.unwrap();
+    let (second, key) = ground
+        .exchange
+        .add_key(&operator(), "b", None)
+        .await
+        .unwrap();
     let revoked = ground
         .exchange
         .revoke(&operator(), "b", Revoke::Key(1))

@@ -15,7 +15,7 @@ use super::{Answer, Desk};
 use crate::checkpoint;
 use crate::command::{Command, CommitError, Committed, Conflict};
 use crate::event::{AgencyState, DeliveryState as S};
-use crate::fact::{Change, Fact, Step, step};
+use crate::fact::{Change, Step, step};
 use crate::id::{AgencyId, PackageId};
 use crate::index::Index;
 use crate::registry::Registry;
@@ -137,6 +137,7 @@ struct Model {
     now: usize,
     agencies: BTreeMap<u32, (u8, AgencyState)>,
     systems: BTreeMap<u8, BTreeSet<u32>>,
+    serves: BTreeMap<u32, u8>,
     packages: BTreeSet<PackageId>,
 }
 
@@ -518,7 +519,19 @@ fn put(
             system: s,
             agencies,
         } => {
-            model.systems.insert(*s, agencies.clone());
+            let before = model
+                .systems
+                .insert(*s, agencies.clone())
+                .unwrap_or_default();
+            // One at a time: who is named newly serves from now on.
+            for agency in before.difference(agencies) {
+                if model.serves.get(agency) == Some(s) {
+                    model.serves.remove(agency);
+                }
+            }
+            model
+                .serves
+                .extend(agencies.difference(&before).map(|agency| (*agency, *s)));
             let list: Vec<u32> = agencies.iter().copied().collect();
             let facts = vec![system(&format!("s{s}"), &list)];
             (
@@ -681,11 +694,8 @@ fn check(desk: &Desk, model: &Model) {
             .systems_of(AgencyId(agency))
             .iter()
             .map(ToString::to_string);
-        let systems = model
-            .systems
-            .iter()
-            .filter(|(_, agencies)| agencies.contains(&agency));
-        let expected: Vec<_> = systems.map(|(s, _)| format!("s{s}")).collect();
+        let systems = model.serves.get(&agency);
+        let expected: Vec<_> = systems.iter().map(|s| format!("s{s}")).collect();
         assert_eq!(of.collect::<Vec<_>>(), expected);
     }
 }
@@ -694,7 +704,7 @@ fn check(desk: &Desk, model: &Model) {
 type Derived = (
     BTreeMap<rows::Key, Vec<u8>>,
     crate::open::Open,
-    Vec<Fact>,
+    crate::event::RegistrySaved,
     u32,
     Option<journal::Anchor>,
 );
@@ -704,7 +714,7 @@ fn derived(desk: &Desk) -> Derived {
     (
         desk.dump(),
         desk.state.open().clone(),
-        registry.facts().collect(),
+        registry.saved(),
         registry.last_agency(),
         desk.state.last(),
     )

@@ -74,7 +74,7 @@ fn package(id: PackageId, sender: u32, to: &[u32], bytes: &str) -> PackageAccept
                 agency: *to,
                 code: format!("H{to}"),
                 state: DeliveryState::Pending.into(),
-                reason: String::new(),
+                ..Receiver::default()
             })
             .collect(),
         day: Ms(NOON).day(),

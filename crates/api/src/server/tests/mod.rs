@@ -139,7 +139,7 @@ async fn server(change: impl FnOnce(&mut ServerOptions)) -> Server {
     let listening = bind(options).await.unwrap();
     let origins = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&origins);
-    let admit: Admit = Arc::new(move |origin, metadata| {
+    let admit: Admit = Arc::new(move |origin, _, metadata| {
         seen.lock().unwrap().push(origin.clone());
         if metadata.get("axis-key").is_some_and(|key| key == "wrong") {
             return Err(Refusal::new(Name::Unauthenticated));
@@ -147,6 +147,7 @@ async fn server(change: impl FnOnce(&mut ServerOptions)) -> Server {
         Ok(exchange::Caller::Operator(Operator {
             uid: 0,
             person: String::new(),
+            ..Operator::default()
         }))
     });
     let (sender, ended) = mpsc::unbounded_channel();

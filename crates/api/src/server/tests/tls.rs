@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber, date_time_ymd,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -26,6 +27,7 @@ impl Ca {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         Self {
             issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
@@ -85,6 +87,7 @@ async fn tls_server_with(
         certificate: file(&chain),
         key: file(&key),
         client_ca: clients.map(|ca| file(&ca.pem())),
+        client_crl: None,
     };
     server(|options| {
         options.tls = Some(files);
@@ -230,6 +233,7 @@ async fn files_that_are_no_certificates_are_named() {
         certificate: path("a.pem"),
         key: path("a.key"),
         client_ca: None,
+        client_crl: None,
     };
     assert!(attempt(files.clone()).await.contains("a.pem"));
     std::fs::File::create(path("a.pem")).unwrap();
@@ -240,7 +244,147 @@ async fn files_that_are_no_certificates_are_named() {
     );
     let missing = TlsFiles {
         client_ca: Some(path("ca.pem")),
+        client_crl: None,
         ..files
     };
     assert!(attempt(missing).await.contains("ca.pem"));
+}
+
+impl Ca {
+    /// A revocation list with these serial numbers on it.
+    fn revoking(&self, number: u64, serials: &[u64]) -> String {
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(2126, 1, 1),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+}
+
+/// Puts a file in place of another, as an operator's tool does.
+fn replace(path: &std::path::Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::io::copy(
+        &mut text.as_bytes(),
+        &mut std::fs::File::create(&beside).unwrap(),
+    )
+    .unwrap();
+    std::fs::rename(beside, path).unwrap();
+}
+
+/// Asks until the answer is as wished, at most for a while.
+async fn until<T>(mut ask: impl AsyncFnMut() -> T, mut wished: impl FnMut(&T) -> bool) -> T {
+    tokio::time::timeout(SOON, async {
+        loop {
+            let answer = ask().await;
+            if wished(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("it came in time")
+}
+
+#[tokio::test]
+async fn a_certificate_on_the_revocation_list_is_refused_without_a_restart() {
+    let (ca, clients) = (Ca::new("servers"), Ca::new("clients"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let put = |name: &str, text: &[u8]| replace(&path(name), std::str::from_utf8(text).unwrap());
+    let (chain, key) = ca.issue(|_| {});
+    put("server.pem", &chain.bytes);
+    put("server.key", &key.bytes);
+    put("clients.pem", &clients.pem().bytes);
+    put("clients.crl", clients.revoking(1, &[]).as_bytes());
+    let server = server(|options| {
+        options.tls_reload = Duration::from_millis(50);
+        options.tls = Some(TlsFiles {
+            certificate: path("server.pem"),
+            key: path("server.key"),
+            client_ca: Some(path("clients.pem")),
+            client_crl: Some(path("clients.crl")),
+        });
+    })
+    .await;
+    let credentials = |serial: u64| {
+        let (chain, key) = clients.issue(|params| {
+            params.serial_number = Some(SerialNumber::from(serial));
+        });
+        Credentials::Certificate { chain, key }
+    };
+    let (bad, good) = (credentials(7), credentials(8));
+    let open_bad = Client::connect(&https(&server, &ca, bad.clone()))
+        .await
+        .unwrap();
+    let open_good = Client::connect(&https(&server, &ca, good.clone()))
+        .await
+        .unwrap();
+    let ask = async |client: &Client| {
+        let package = Bytes::from_static(b"12345");
+        client.push(package, v1::PushOptions::default()).await
+    };
+    ask(&open_bad).await.unwrap();
+    ask(&open_good).await.unwrap();
+
+    // A list that cannot be read changes nothing.
+    put("clients.crl", b"not a list");
+    ask(&open_bad).await.unwrap();
+    put("clients.crl", clients.revoking(2, &[7]).as_bytes());
+    until(
+        || push_over_tls(&server, &ca, bad.clone()),
+        |answer| answer.is_err(),
+    )
+    .await;
+    // The open connection was cut, and the client cannot come back on it.
+    until(|| ask(&open_bad), |answer| answer.is_err()).await;
+    ask(&open_good).await.unwrap();
+    push_over_tls(&server, &ca, good).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_served_without_a_restart() {
+    let (ca, next) = (Ca::new("servers"), Ca::new("next"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let put = |name: &str, bytes: &[u8]| {
+        replace(&path(name), std::str::from_utf8(bytes).unwrap());
+    };
+    let (chain, key) = ca.issue(|_| {});
+    put("server.pem", &chain.bytes);
+    put("server.key", &key.bytes);
+    let server = server(|options| {
+        options.tls_reload = Duration::from_millis(50);
+        options.tls = Some(TlsFiles {
+            certificate: path("server.pem"),
+            key: path("server.key"),
+            client_ca: None,
+            client_crl: None,
+        });
+    })
+    .await;
+    push_over_tls(&server, &ca, Credentials::None)
+        .await
+        .unwrap();
+    // Between the two files the pair does not fit: the one before stays in force.
+    let (chain, key) = next.issue(|_| {});
+    put("server.pem", &chain.bytes);
+    put("server.key", &key.bytes);
+    until(
+        || push_over_tls(&server, &next, Credentials::None),
+        |answer| answer.is_ok(),
+    )
+    .await
+    .unwrap();
 }
