@@ -43,8 +43,11 @@ const TABLE: &[(&str, &[Role])] = &[
     ("/axis.v1.ExchangeService/Download", SYSTEM),
     ("/axis.v1.StatusService/Report", SYSTEM),
     ("/axis.v1.StatusService/Matrix", HISTORY),
+    ("/axis.v1.StatusService/Watch", HISTORY),
+    ("/axis.v1.StatusService/ListUnmatched", HISTORY),
     ("/axis.v1.HistoryService/Search", HISTORY),
     ("/axis.v1.HistoryService/Trace", HISTORY),
+    ("/axis.v1.HistoryService/ListDuplicates", HISTORY),
     ("/axis.v1.RegistryService/ListAgencies", EVERYBODY),
     ("/axis.v1.RegistryService/GetAgency", EVERYBODY),
     ("/axis.v1.RegistryService/ListChanges", PEOPLE),
@@ -89,6 +92,7 @@ const TABLE: &[(&str, &[Role])] = &[
     ("/axis.v1.OperationsService/RetryDead", OPERATOR),
     ("/axis.v1.OperationsService/DropDead", OPERATOR),
     ("/axis.v1.OperationsService/Redeliver", OPERATOR),
+    ("/axis.v1.OperationsService/Alerts", AUDIT),
     ("/axis.v1.OperationsService/Verify", AUDIT),
 ];
 

@@ -46,6 +46,9 @@ enum Command {
     /// The connected systems and their keys
     #[command(subcommand)]
     System(command::system::Command),
+    /// People's accounts, for those who come over the network
+    #[command(subcommand)]
+    Access(command::access::Command),
     /// What waits, per system and lane or per agency, the worst first
     Queues(command::queues::Args),
     /// What the broker team sets up for the AMQP bus
@@ -98,6 +101,7 @@ impl Cli {
             Command::History(args) => Box::pin(command::history::run(args)).await,
             Command::Registry(command) => Box::pin(command::registry::run(command)).await,
             Command::System(command) => Box::pin(command::system::run(command)).await,
+            Command::Access(command) => Box::pin(command::access::run(command)).await,
             Command::Queues(args) => Box::pin(command::queues::run(args)).await,
             Command::Bus(command) => Box::pin(command::bus::run(command)).await,
             Command::Alerts(args) => Box::pin(command::alerts::run(args)).await,

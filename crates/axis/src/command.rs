@@ -1,5 +1,6 @@
 //! The commands, one file each, and the kinds of argument that several of them take.
 
+pub(crate) mod access;
 pub(crate) mod alerts;
 pub(crate) mod bus;
 pub(crate) mod calendar;

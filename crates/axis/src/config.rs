@@ -8,6 +8,7 @@ mod alerts;
 mod bus;
 mod notices;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) clocks: rules::Clocks,
     /// The reasons of refusals.
     pub(crate) reasons: rules::Reasons,
+    /// The roles of user ids at the admin socket, beside root and the axis's own account.
+    pub(crate) roles: BTreeMap<String, String>,
 }
 
 /// Where the truth lies.
@@ -324,6 +327,8 @@ impl Config {
         let mut options = api::ServerOptions::new(self.grpc.listen, &self.data.dir);
         options.tls = self.grpc.tls.files();
         options.grace = Duration::from_secs(self.grpc.drain_seconds);
+        // Checked when the configuration was loaded.
+        options.roles = self.roles().unwrap_or_default();
         options.version = env!("CARGO_PKG_VERSION").to_owned();
         options.build = env!("AXIS_COMMIT").to_owned();
         options
@@ -490,6 +495,20 @@ impl Config {
         outside("data.key_file", self.data.key_file.as_ref())
     }
 
+    /// The roles of further user ids at the admin socket.
+    fn roles(&self) -> Result<BTreeMap<u32, exchange::Role>, ConfigError> {
+        let read = |(uid, word): (&String, &String)| {
+            let role = exchange::Role::of_word(word).filter(|role| *role != exchange::Role::System);
+            let uid = uid.parse().ok();
+            uid.zip(role).ok_or_else(|| ConfigError::Value {
+                key: "roles",
+                value: format!("{word:?}"),
+                allowed: "a user id with operator, registrar, auditor, agency_admin or office, as in 1005 = \"registrar\"".to_owned(),
+            })
+        };
+        self.roles.iter().map(read).collect()
+    }
+
     fn check_tls(&self) -> Result<(), ConfigError> {
         let grpc = [
             "grpc.listen",
@@ -507,6 +526,7 @@ impl Config {
             "the private key of console.tls.cert",
             "on loopback (127.0.0.1, ::1) unless console.tls.cert and console.tls.key are given; `axis pki init` makes them",
         ];
+        self.roles()?;
         check_listener(self.grpc.listen, &self.grpc.tls, grpc)?;
         check_listener(self.console.listen, &self.console.tls, console)
     }

@@ -147,9 +147,7 @@ fn make(
     };
     // A 13 goes the other way: from the document's sender to its receiver.
     let asks = code.number() == 13;
-    let sender_name = registry
-        .agency(about.sender)
-        .map(|facts| facts.name.as_str());
+    let sender_name = registry.agency(about.sender).map(|facts| &*facts.name);
     let (from, from_code, from_name, to, to_code) = if asks {
         (
             about.sender,
@@ -159,7 +157,7 @@ fn make(
             receiver_code,
         )
     } else {
-        let name = Some(reporter.name.as_str());
+        let name = Some(&*reporter.name);
         (
             receiver,
             receiver_code,

@@ -3,7 +3,7 @@
 use ledger::Fact;
 use ledger::event::{AgencyChangeWithdrawn, AgencyOperation, AgencyState};
 use ledger::id::AgencyId;
-use ledger::registry::{Agency, Registry, state_word};
+use ledger::registry::{Agency, Field, Registry, state_word};
 use ledger::time::Ms;
 
 use crate::agencies::agency_record;
@@ -913,14 +913,22 @@ pub(crate) fn due(path: &str, vi: &str, en: &str) -> Refusal {
     Refusal::new(Name::BadArgument).at(path, vi, en)
 }
 
-/// The word for what a change did.
-pub(crate) const fn operation_word(operation: AgencyOperation) -> &'static str {
+/// The word for what a change did; of a registrar's change, by what it set.
+pub(crate) const fn operation_word(operation: AgencyOperation, sets: u32) -> &'static str {
+    const CODES: u32 = Field::Code.bit()
+        | Field::Code2020.bit()
+        | Field::OtherCodes.bit()
+        | Field::Irregular.bit();
     match operation {
+        AgencyOperation::Change if sets == Field::Name.bit() => "rename",
+        AgencyOperation::Change if sets == Field::Parent.bit() => "move",
+        AgencyOperation::Change if sets & !CODES == 0 => "recode",
+        AgencyOperation::Change if sets == Field::ForwardsToSuccessor.bit() => "policy",
+        AgencyOperation::Change => "describe",
         AgencyOperation::Add => "add",
         AgencyOperation::Request => "request",
         AgencyOperation::Approve => "approve",
         AgencyOperation::Activate => "activate",
-        AgencyOperation::Change => "change",
         AgencyOperation::Suspend => "suspend",
         AgencyOperation::Resume => "resume",
         AgencyOperation::Close => "close",
@@ -958,7 +966,7 @@ fn change_record(registry: &Registry, id: AgencyId, number: u32, now: Ms) -> Opt
         code: version.agency.code.to_string(),
         name: version.agency.name.to_string(),
         number,
-        operation: operation_word(version.operation),
+        operation: operation_word(version.operation, version.sets),
         effective: version.from,
         recorded: stamp.at,
         by: actor(stamp.actor.as_ref()),

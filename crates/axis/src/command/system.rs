@@ -60,6 +60,9 @@ pub(crate) enum Command {
     Key {
         /// The system
         id: String,
+        /// The keys (or certificates) before end so many seconds from now
+        #[arg(long, value_name = "SECONDS")]
+        overlap: Option<u64>,
         /// Pin this client certificate (PEM or DER) in place of making a key
         #[arg(long, value_name = "FILE")]
         cert: Option<PathBuf>,
@@ -94,7 +97,7 @@ pub(crate) struct SecretArgs {
 pub(crate) struct Common {
     /// One JSON object a line on stdout
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     #[command(flatten)]
     operator: OperatorArgs,
     #[command(flatten)]
@@ -188,7 +191,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 save(file, key)?;
             }
             let pinned = match certificate {
-                Some(certificate) => match pin(&client, &id, certificate).await {
+                Some(certificate) => match pin(&client, &id, certificate, None).await {
                     Ok(pinned) => Some(pinned),
                     Err(failure) => {
                         show(
@@ -225,12 +228,13 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::List { common } => list(&common).await,
         Command::Key {
             id,
+            overlap,
             cert: Some(cert),
             common,
             ..
         } => {
             let certificate = read(&cert)?;
-            let pinned = pin(&common.connect().await?, &id, certificate).await?;
+            let pinned = pin(&common.connect().await?, &id, certificate, overlap).await?;
             show(
                 &Added {
                     system: &id,
@@ -245,6 +249,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Key {
             id,
+            overlap,
             cert: None,
             secret,
             common,
@@ -255,7 +260,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 .await?
                 .add_system_key(v1::AddSystemKeyRequest {
                     id: id.clone(),
-                    overlap_seconds: None,
+                    overlap_seconds: overlap,
                 })
                 .await?;
             if let Some(file) = &secret.save_key {
@@ -283,7 +288,11 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
 }
 
 impl Common {
-    async fn connect(&self) -> Result<Client, Failure> {
+    /// Connects as the operator.
+    ///
+    /// # Errors
+    /// No axis there.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         self.operator.connect(self.patience).await
     }
 }
@@ -291,13 +300,21 @@ impl Common {
 impl SecretArgs {
     /// Asked before the key is made: a key that cannot be kept would be lost.
     fn refuse_existing(&self) -> Result<(), Failure> {
-        match &self.save_key {
-            Some(file) if file.symlink_metadata().is_ok() => Err(Failure::refused(format!(
-                "{} is there already; nothing was changed. Take another name",
-                file.display()
-            ))),
-            _ => Ok(()),
-        }
+        refuse_existing(self.save_key.as_deref())
+    }
+}
+
+/// Refuses to write a key over a file that is there.
+///
+/// # Errors
+/// It is there.
+pub(crate) fn refuse_existing(file: Option<&Path>) -> Result<(), Failure> {
+    match file {
+        Some(file) if file.symlink_metadata().is_ok() => Err(Failure::refused(format!(
+            "{} is there already; nothing was changed. Take another name",
+            file.display()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -305,7 +322,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::file("read", path, &error))
 }
 
-fn save(path: &Path, key: &str) -> Result<(), Failure> {
+/// Writes a key to a new file, mode 0600.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn save(path: &Path, key: &str) -> Result<(), Failure> {
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -325,11 +346,16 @@ fn save(path: &Path, key: &str) -> Result<(), Failure> {
     })
 }
 
-async fn pin(client: &Client, id: &str, certificate: Vec<u8>) -> Result<String, Failure> {
+async fn pin(
+    client: &Client,
+    id: &str,
+    certificate: Vec<u8>,
+    overlap: Option<u64>,
+) -> Result<String, Failure> {
     let request = v1::PinCertificateRequest {
         id: id.to_owned(),
         certificate: certificate.into(),
-        overlap_seconds: None,
+        overlap_seconds: overlap,
     };
     Ok(client.pin_certificate(request).await?.spki_sha256)
 }

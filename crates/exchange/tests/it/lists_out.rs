@@ -228,6 +228,6 @@ async fn a_list_with_one_fault_changes_nothing() {
         .await
         .unwrap();
     assert_eq!((refused.problems.len(), refused.problems[0].row), (1, 3));
-    assert_eq!(ground.exchange.agency(A).unwrap().name, "Sở Nội vụ");
-    assert!(ground.exchange.agency("000.00.09.H99").is_err());
+    assert_eq!(ground.exchange.agency(A, None).unwrap().name, "Sở Nội vụ");
+    assert!(ground.exchange.agency("000.00.09.H99", None).is_err());
 }
