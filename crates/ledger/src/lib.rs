@@ -319,7 +319,7 @@ impl Ledger {
             .query
             .state
             .registry()
-            .as_of(self.inner.clock.now())
+            .as_of_now(self.inner.clock.now())
     }
 
     /// The open deliveries; commits wait while the guard is held.

@@ -108,6 +108,8 @@ struct Inner {
     /// Every moment at which something begins or ends.
     moments: RedBlackTreeSetSync<Ms>,
     last_agency: u32,
+    /// The last moment at which something was true at once when it was recorded.
+    settled: Ms,
     /// The stamp of the last change read, to be shared by the next one of the same act.
     stamp: Arc<Stamp>,
 }
@@ -137,6 +139,13 @@ impl Registry {
             inner: Arc::clone(&self.inner),
             at,
         }
+    }
+
+    /// The same registry as of now. What was true at once when it was recorded stays so, also
+    /// when the clock is set back.
+    #[must_use]
+    pub(crate) fn as_of_now(&self, clock: Ms) -> Self {
+        self.as_of(clock.max(self.inner.settled))
     }
 
     /// The moment as of which it is seen.
@@ -376,8 +385,9 @@ impl Inner {
             Fact::ServiceChanged(changed) => {
                 let stamp = self.stamp(changed.at_ms, changed.actor.as_ref(), &changed.decision);
                 let system = changed.system.parse::<SystemId>().ok();
+                let from = Ms(changed.from_ms);
+                self.settle(from, stamp.at);
                 for agency in changed.agencies.iter().copied().map(AgencyId) {
-                    let from = Ms(changed.from_ms);
                     self.services.set(agency, system.clone(), from, &stamp);
                     self.moment(from);
                     if let Some(until) = changed.until_ms.map(Ms) {
@@ -479,6 +489,7 @@ impl Inner {
     fn change(&mut self, id: AgencyId, mut version: Version) {
         self.last_agency = self.last_agency.max(id.0);
         self.moment(version.from);
+        self.settle(version.from, version.stamp.at);
         if !self.lives.contains_key(&id) {
             self.lives.insert_mut(id, Life::default());
         }
@@ -566,6 +577,7 @@ impl Inner {
         let before = self.keep_system(facts);
         let stamp = self.stamp(facts.at_ms, facts.actor.as_ref(), "");
         let at = Ms(facts.at_ms);
+        self.settle(at, at);
         for agency in &before {
             if !facts.agencies.contains(agency)
                 && self.services.at(AgencyId(*agency), at) == Some(&id)
@@ -580,6 +592,13 @@ impl Inner {
                     .set(AgencyId(*agency), Some(id.clone()), at, &stamp);
                 self.moment(at);
             }
+        }
+    }
+
+    /// Notes what was true when it was recorded.
+    fn settle(&mut self, from: Ms, recorded: Ms) {
+        if from <= recorded {
+            self.settled = self.settled.max(from);
         }
     }
 

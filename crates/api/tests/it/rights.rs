@@ -172,3 +172,42 @@ async fn sc_05_an_account_is_a_person_and_an_agencys_admin_keeps_to_its_own() {
     );
     house.close().await;
 }
+
+#[tokio::test]
+async fn rg_03_a_conflict_names_who_was_first_and_a_state_what_it_is() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    let get = v1::GetAgencyRequest {
+        code: SNV.to_owned(),
+        ..Default::default()
+    };
+    let seen = admin.get_agency(get).await.unwrap().revision;
+    let rename = |name: &str| v1::ChangeAgencyRequest {
+        order: Some(v1::Order {
+            revision: Some(seen),
+            ..Default::default()
+        }),
+        code: SNV.to_owned(),
+        name: Some(name.to_owned()),
+        ..Default::default()
+    };
+    admin.change_agency(rename("Một")).await.unwrap();
+    let error = admin.change_agency(rename("Hai")).await.unwrap_err();
+    let refusal = error.refusal().expect("a refusal");
+    assert_eq!(refusal.name, "REGISTRY_CONFLICT");
+    assert!(refusal.details[0].message.contains("Lan"), "{refusal:?}");
+    let state = v1::StateRequest {
+        order: None,
+        code: SNV.to_owned(),
+    };
+    assert_eq!(
+        refused(admin.resume_agency(state).await),
+        "WRONG_AGENCY_STATE"
+    );
+    let mut twice = rename("Ba");
+    twice.order = None;
+    twice.name = None;
+    twice.new_code = Some("H47.13".to_owned());
+    assert_eq!(refused(admin.change_agency(twice).await), "BAD_REGISTRY");
+    house.close().await;
+}

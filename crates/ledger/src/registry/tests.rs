@@ -68,6 +68,32 @@ fn rg_03_a_planned_change_is_true_from_its_moment_on_and_keeps_what_came_between
 }
 
 #[test]
+fn a_clock_that_is_set_back_takes_nothing_away_and_brings_nothing_forward() {
+    let mut registry = Registry::default();
+    let at = |recorded: i64, effective: i64, name: &str| {
+        Fact::AgencyRecorded(Box::new(AgencyRecorded {
+            agency: 1,
+            code: "A".into(),
+            name: name.into(),
+            at_ms: recorded,
+            effective_at_ms: effective,
+            ..AgencyRecorded::default()
+        }))
+    };
+    registry.apply(&at(100, 100, "now"));
+    registry.apply(&at(100, 200, "planned"));
+    let name = |clock| {
+        let seen = registry.as_of_now(Ms(clock));
+        seen.agency(AgencyId(1))
+            .map(|agency| agency.name.to_string())
+    };
+    assert_eq!(name(50).as_deref(), Some("now"));
+    assert_eq!(name(199).as_deref(), Some("now"));
+    assert_eq!(name(200).as_deref(), Some("planned"));
+    assert_eq!(registry.as_of(Ms(50)).agency(AgencyId(1)), None);
+}
+
+#[test]
 fn an_agency_is_served_by_one_system_at_a_time() {
     let mut registry = Registry::default();
     let serve = |system: &str, from, until| {
