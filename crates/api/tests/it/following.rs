@@ -172,8 +172,7 @@ fn sources(folder: &Path, into: &mut String) {
 }
 
 /// Refusals that nothing in these tests provokes over gRPC, and why.
-const UNPROVOKED: [(&str, &str); 5] = [
-    ("BAD_REGISTRY", "an import answers with its rows instead"),
+const UNPROVOKED: [(&str, &str); 4] = [
     ("INTERNAL", "a fault of the axis, which none can order"),
     (
         "READ_ONLY",

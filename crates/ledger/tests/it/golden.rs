@@ -27,6 +27,7 @@ fn types() -> Vec<(u32, String)> {
         (21, "agencies-changed"),
         (22, "agency-change-withdrawn"),
         (30, "system-recorded"),
+        (30, "system-recorded-inline"),
         (31, "system-key-added"),
         (32, "system-key-revoked"),
         (33, "system-pin-added"),
