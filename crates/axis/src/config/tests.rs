@@ -22,6 +22,7 @@ fn full() -> Config {
         cert: path(),
         key: path(),
         client_ca: path(),
+        client_crl: path(),
     };
     full.console.tls = full.grpc.tls.clone();
     let text = || Some("x".to_owned());
