@@ -338,13 +338,8 @@ pub(super) fn count(inner: &Inner, now: Ms) -> Backlog {
     for (system, backlog) in &mut backlog.systems {
         let Some(system) = system else { continue };
         backlog.streams = inner.relay.streams(system);
-        let agencies = registry
-            .system(system.as_str())
-            .map(|s| s.facts.agencies.as_slice());
-        let fetched = agencies.unwrap_or_default().iter();
-        backlog.last_fetch = fetched
-            .filter_map(|a| last_fetch.get(&AgencyId(*a)).copied())
-            .max();
+        let agencies = registry.served_by(system);
+        backlog.last_fetch = agencies.filter_map(|a| last_fetch.get(&a).copied()).max();
     }
     backlog
 }
