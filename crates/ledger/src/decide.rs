@@ -137,8 +137,18 @@ fn other_of_number(view: &dyn View, package: &PackageAccepted) -> Option<Package
         return None;
     }
     let sender = AgencyId(package.sender);
-    let documents = rows::same_number(sender, facts.year, &facts.number, &facts.notation);
+    let (number, notation) = (&facts.number, &facts.notation);
+    let documents = rows::same_number(sender, facts.year, number, notation);
     let own = rows::key_hash(&facts.document_key);
+    // Some senders give all they send one number: the latest that repeated it is looked up, the
+    // others are not walked.
+    let repeated = rows::repeated_number(sender, facts.year, number, notation);
+    if let Some(latest) = read::<NamesPackageRow>(view, &repeated) {
+        let mine = [documents.as_slice(), &own].concat();
+        if read::<NamesPackageRow>(view, &mine).as_ref() != Some(&latest) {
+            return PackageId::from_slice(&latest.package);
+        }
+    }
     view.scan(&documents)
         .into_iter()
         .filter(|(key, _)| !key.ends_with(&own))

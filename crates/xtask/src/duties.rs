@@ -241,6 +241,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             return Ok(false);
         }
     }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a page of the checkout can be made again"
+    )]
     std::fs::write(PAGE, page).with_context(|| format!("cannot write {PAGE}"))?;
     println!("{PAGE}: {} duties", table.duty.len());
     Ok(true)
