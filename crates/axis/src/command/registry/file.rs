@@ -401,7 +401,8 @@ pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
         stdout.flush()?;
         return Ok(());
     }
-    std::fs::write(&args.file, &exported.file)
+    std::fs::File::create(&args.file)
+        .and_then(|mut file| file.write_all(&exported.file))
         .map_err(|error| Failure::file("write", &args.file, &error))?;
     output::line(format!(
         "{name}: {} cơ quan (agencies), SHA-256 {}",
