@@ -92,6 +92,7 @@ fn build() -> Outcome {
 fn tests() -> Outcome {
     if output("cargo", &["nextest", "--version"]).is_ok() {
         nextest(
+            "ci",
             &[
                 "-E",
                 "not test(page_works_as_typed) and not binary_id(e2e::broker)",
@@ -123,7 +124,7 @@ fn tests() -> Outcome {
 fn example(language: &str) -> Outcome {
     let test = format!("the_{language}_page_works_as_typed");
     if output("cargo", &["nextest", "--version"]).is_ok() {
-        nextest(&["--test", "clients", &test], u64::MAX)
+        nextest("ci", &["--test", "clients", &test], u64::MAX)
     } else {
         whole(&["test"], &["--test", "clients", "--", &test])
             .counted(Runner::Libtest)
@@ -137,7 +138,7 @@ const ELSEWHERE: u64 = 8;
 /// Brokers are dear: their tests share them, and run apart from the daemons of the others.
 fn broker() -> Outcome {
     if output("cargo", &["nextest", "--version"]).is_ok() {
-        nextest(&["--test", "broker"], u64::MAX)
+        nextest("ci-broker", &["--test", "broker"], u64::MAX)
     } else {
         whole(&["test"], &["--test", "broker", "--", "--test-threads=1"])
             .counted(Runner::Libtest)
@@ -147,9 +148,9 @@ fn broker() -> Outcome {
 
 /// Runs the chosen tests the way `.config/nextest.toml` says. Nextest counts what was not chosen
 /// as skipped; up to `elsewhere` of these belong to other parts and are hidden from nobody.
-fn nextest(choice: &[&str], elsewhere: u64) -> Outcome {
+fn nextest(profile: &str, choice: &[&str], elsewhere: u64) -> Outcome {
     let less = |tally: &mut Tally| tally.ignored = tally.ignored.saturating_sub(elsewhere);
-    whole(&["nextest", "run", "--profile", "ci"], choice)
+    whole(&["nextest", "run", "--profile", profile], choice)
         .counted(Runner::Nextest)
         .run()
         .map(|mut done| {
