@@ -1,7 +1,7 @@
 //! The bus over RabbitMQ.
 //!
 //! A keeper task makes the connection, and makes it anew whenever it is lost; [`Link`] tells how
-//! it stands. Under it a [session](session) lives as long as its connections do: publishers with
+//! it stands. Under it a session lives as long as its connections do: publishers with
 //! a channel each, consumers with a channel each, questions on a few more. What was promised
 //! through a lost one is not known, and said so: the ledger publishes it again.
 //!
