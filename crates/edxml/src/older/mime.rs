@@ -60,7 +60,13 @@ pub(super) fn parts(body: &[u8]) -> Result<Option<Vec<Part>>, ConvertError> {
     };
     let added = message.len() - text.len();
     let skipped = body.len() - text.len();
-    let Some(parsed) = MessageParser::new().parse(message.as_ref()) else {
+    // The parser decodes quoted-printable on its own and can overflow doing so (`a=` before a
+    // boundary): what it cannot take apart is a broken part, and no reason to end the program.
+    let parse = || MessageParser::new().parse(message.as_ref());
+    let Ok(parsed) = std::panic::catch_unwind(parse) else {
+        return Err(ConvertError::BadPart("?".to_owned()));
+    };
+    let Some(parsed) = parsed else {
         return Ok(None);
     };
     let mut parts = Vec::new();
