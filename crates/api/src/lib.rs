@@ -39,6 +39,8 @@
 //!             round: header.round,
 //!             outcome: v1::Outcome::Acknowledged.into(),
 //!             reason: String::new(),
+//!             // What was received, so that a damaged copy settles nothing.
+//!             sha256: header.sha256,
 //!         })
 //!         .await?;
 //! }

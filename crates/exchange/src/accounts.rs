@@ -18,7 +18,7 @@ use ledger::registry::{Account, Registry};
 use ledger::time::Ms;
 use zeroize::Zeroizing;
 
-use crate::draft::not_registered;
+use crate::agencies::not_registered;
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::registrar::due as argument;

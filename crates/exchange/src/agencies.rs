@@ -68,7 +68,7 @@ impl Exchange {
             code => Some(
                 registry
                     .resolve(code)
-                    .ok_or_else(|| crate::draft::not_registered(code, "parent"))?,
+                    .ok_or_else(|| not_registered(code, "parent"))?,
             ),
         };
         let after = match page_token {
@@ -167,13 +167,7 @@ impl Exchange {
                 .agency(id)
                 .map(|agency| agency_record(&registry, id, agency))
         });
-        found.ok_or_else(|| {
-            Refusal::new(Name::NotFound).at(
-                "code",
-                format!("Mã cơ quan {code:?} không có trong danh mục."),
-                format!("The code {code:?} is not registered."),
-            )
-        })
+        found.ok_or_else(|| not_registered(code, "code"))
     }
 
     /// Takes over a list: CSV, XLSX or JSON with a column of codes and one of names at least.
@@ -266,6 +260,15 @@ fn plain(text: &str) -> String {
         .flat_map(char::to_lowercase)
         .map(|c| if c == 'đ' { 'd' } else { c })
         .collect()
+}
+
+/// The refusal of a code that nobody has.
+pub(crate) fn not_registered(code: &str, path: &str) -> Refusal {
+    Refusal::new(Name::NotFound).at(
+        path,
+        format!("Mã cơ quan {code:?} không có trong danh mục."),
+        format!("The code {code:?} is not registered."),
+    )
 }
 
 #[cfg(test)]

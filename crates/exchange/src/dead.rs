@@ -9,6 +9,7 @@ use ledger::open::Place;
 use ledger::time::Ms;
 use ledger::{Change, ChangeDelivery, Command, Committed, Fact};
 
+use crate::agencies::not_registered;
 use crate::lease::Worn;
 use crate::pause::needs_reason;
 use crate::refusal::{Name, Refusal};
@@ -72,13 +73,11 @@ impl Exchange {
         let registry = self.inner.ledger.registry();
         let only = match agency {
             None => None,
-            Some(code) => Some(registry.resolve(code).ok_or_else(|| {
-                Refusal::new(Name::NotFound).at(
-                    "agency",
-                    format!("Mã cơ quan {code:?} không có trong danh mục."),
-                    format!("The code {code:?} is not registered."),
-                )
-            })?),
+            Some(code) => Some(
+                registry
+                    .resolve(code)
+                    .ok_or_else(|| not_registered(code, "agency"))?,
+            ),
         };
         let after = match page_token {
             "" => only.map(Place::before),

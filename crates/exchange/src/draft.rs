@@ -14,6 +14,7 @@ use ledger::id::{AgencyId, SystemId};
 use ledger::registry::{Agency, EVERYTHING, Field, Life, Registry, canonical_code, state_word};
 use ledger::time::Ms;
 
+use crate::agencies::not_registered;
 use crate::refusal::{Detail, Name, Refusal};
 use crate::types::AgencyDifference;
 
@@ -391,14 +392,6 @@ impl Draft {
             }
         }
     }
-}
-
-pub(crate) fn not_registered(code: &str, path: &str) -> Refusal {
-    Refusal::new(Name::NotFound).at(
-        path,
-        format!("Mã cơ quan {code:?} không có trong danh mục."),
-        format!("The code {code:?} is not registered."),
-    )
 }
 
 /// The Latin letter that another script's letter looks like.

@@ -9,6 +9,7 @@ use ledger::time::Ms;
 use ledger::{By, Fact, Query, QueryError, StoredPackage};
 
 use crate::admission::document_key;
+use crate::agencies::not_registered;
 use crate::delivery::{facts_of, sha256_of};
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, party};
@@ -269,13 +270,9 @@ fn by(registry: &Registry, search: &Search) -> Result<By, Refusal> {
     let Some(code) = &search.agency else {
         return Ok(By::Time);
     };
-    let agency = registry.resolve(code).ok_or_else(|| {
-        Refusal::new(Name::NotFound).at(
-            "agency",
-            format!("Mã cơ quan {code:?} không có trong danh mục."),
-            format!("The code {code:?} is not registered."),
-        )
-    })?;
+    let agency = registry
+        .resolve(code)
+        .ok_or_else(|| not_registered(code, "agency"))?;
     Ok(By::Agency(agency))
 }
 

@@ -5,6 +5,7 @@ use ledger::id::{DeliveryId, PackageId};
 use ledger::time::Ms;
 use ledger::{By, Change, ChangeDelivery, Command, Committed};
 
+use crate::agencies::not_registered;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, Operator};
 use crate::types::{Info, Redeliver, Redelivered, Verified};
@@ -117,13 +118,9 @@ impl Exchange {
         since: Ms,
     ) -> Result<Vec<(DeliveryId, PackageId)>, Refusal> {
         let registry = self.inner.ledger.registry();
-        let agency = registry.resolve(code).ok_or_else(|| {
-            Refusal::new(Name::NotFound).at(
-                "agency",
-                format!("Mã cơ quan {code:?} không có trong danh mục."),
-                format!("The code {code:?} is not registered."),
-            )
-        })?;
+        let agency = registry
+            .resolve(code)
+            .ok_or_else(|| not_registered(code, "agency"))?;
         self.inner
             .ask(move |query| {
                 let mut found = Vec::new();

@@ -7,6 +7,7 @@ use ledger::id::{AgencyId, PackageId};
 use ledger::time::Ms;
 use ledger::{Query, QueryError};
 
+use crate::agencies::not_registered;
 use crate::history::own_agencies;
 use crate::made::number_and_notation;
 use crate::refusal::{Name, Refusal};
@@ -155,13 +156,11 @@ impl Exchange {
         let size = size(search.page_size);
         let agency = match &search.agency {
             None => None,
-            Some(code) => Some(registry.resolve(code).ok_or_else(|| {
-                Refusal::new(Name::NotFound).at(
-                    "agency",
-                    format!("Mã cơ quan {code:?} không có trong danh mục."),
-                    format!("The code {code:?} is not registered."),
-                )
-            })?),
+            Some(code) => Some(
+                registry
+                    .resolve(code)
+                    .ok_or_else(|| not_registered(code, "agency"))?,
+            ),
         };
         let found = self.inner.ask(move |query| {
             let read =

@@ -14,6 +14,7 @@ use ledger::registry::{Registry, System};
 use ledger::tally::{LANES, LaneTally, Tallies};
 use ledger::time::Ms;
 
+use crate::agencies::not_registered;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, Inner, party};
 use crate::types::{Lane, Page, Party};
@@ -295,7 +296,7 @@ impl Exchange {
                 registry
                     .resolve(code)
                     .filter(|id| mine(*id))
-                    .ok_or_else(|| unknown("agency", code))?,
+                    .ok_or_else(|| not_registered(code, "agency"))?,
             ),
         };
         let system: Option<SystemId> = match &asked.system {
@@ -308,7 +309,7 @@ impl Exchange {
                         Caller::Operator(_) => true,
                         Caller::System(peer) => peer.system() == id,
                     })
-                    .ok_or_else(|| unknown("system", id))?,
+                    .ok_or_else(|| no_system(id))?,
             ),
         };
         let after = after(&asked.page_token)?;
@@ -425,18 +426,12 @@ fn others(
     lines
 }
 
-fn unknown(what: &'static str, id: &str) -> Refusal {
-    let (vi, en) = match what {
-        "agency" => (
-            format!("Mã cơ quan {id:?} không có trong danh mục."),
-            format!("The code {id:?} is not registered."),
-        ),
-        _ => (
-            format!("Không có hệ thống {id:?}."),
-            format!("There is no system {id:?}."),
-        ),
-    };
-    Refusal::new(Name::NotFound).at(what, vi, en)
+fn no_system(id: &str) -> Refusal {
+    Refusal::new(Name::NotFound).at(
+        "system",
+        format!("Không có hệ thống {id:?}."),
+        format!("There is no system {id:?}."),
+    )
 }
 
 /// Where a line stands in the list: by trouble, then by age, then by name.

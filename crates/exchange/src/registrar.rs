@@ -566,7 +566,7 @@ impl Exchange {
                 let found = registry
                     .resolve(code)
                     .or_else(|| registry.claims(code).first().copied());
-                let id = found.ok_or_else(|| crate::draft::not_registered(code, "code"))?;
+                let id = found.ok_or_else(|| crate::agencies::not_registered(code, "code"))?;
                 same_revision(registry, id, order)?;
                 let planned = registry.life(id).and_then(|life| {
                     let mut versions = life.versions().iter();
@@ -730,7 +730,7 @@ impl Exchange {
             None => registry.ids().collect(),
             // All that ever had it: its history may be another body's before a day.
             Some(code) => match registry.claims(code) {
-                [] => return Err(crate::draft::not_registered(code, "code")),
+                [] => return Err(crate::agencies::not_registered(code, "code")),
                 claims => claims.to_vec(),
             },
         };

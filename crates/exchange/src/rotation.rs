@@ -6,7 +6,8 @@ use ledger::id::{AgencyId, SystemId};
 use ledger::registry::{Period, Registry};
 use ledger::time::Ms;
 
-use crate::draft::{Draft, not_registered};
+use crate::agencies::not_registered;
+use crate::draft::Draft;
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::registrar::{Order, due as argument};

@@ -10,6 +10,7 @@ use ledger::rows::{DeliveryRow, DocumentKey};
 use ledger::time::Ms;
 
 use crate::admission::{document_key, reason_missing};
+use crate::agencies::not_registered;
 use crate::made::{About, number_and_notation, response_for};
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, Inner, Peer, party};
@@ -132,13 +133,9 @@ impl Exchange {
                 sender,
                 document_id,
             } => {
-                let sender = registry.resolve(&sender).ok_or_else(|| {
-                    not_found().at(
-                        "sender",
-                        format!("Mã cơ quan {sender:?} không có trong danh mục."),
-                        format!("The code {sender:?} is not registered."),
-                    )
-                })?;
+                let sender = registry
+                    .resolve(&sender)
+                    .ok_or_else(|| not_registered(&sender, "sender"))?;
                 DocumentKey::of(sender, &document_key(&document_id))
             }
             DocumentRef::Package(id) => {

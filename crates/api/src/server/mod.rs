@@ -165,19 +165,17 @@ pub struct Listening {
     tls: Option<Arc<tls::Current>>,
 }
 
-/// Reads the TLS files and binds the public listener.
-///
-/// # Errors
-/// [`ServeError::PlainListener`], [`ServeError::Tls`], [`ServeError::Bind`].
-pub async fn bind(options: ServerOptions) -> Result<Listening, ServeError> {
-    let asked = options.listen;
-    if options.tls.is_none() && !asked.ip().to_canonical().is_loopback() {
+/// Binds a listener and reads its TLS files, if it has any; one that is not on loopback must.
+async fn listen(
+    asked: SocketAddr,
+    files: Option<&TlsFiles>,
+    protocols: &'static [&'static [u8]],
+) -> Result<(TcpListener, SocketAddr, Option<Arc<tls::Current>>), ServeError> {
+    if files.is_none() && !asked.ip().to_canonical().is_loopback() {
         return Err(ServeError::PlainListener(asked));
     }
-    let tls = options
-        .tls
-        .as_ref()
-        .map(|files| tls::Current::read(files, &[b"h2"]))
+    let tls = files
+        .map(|files| tls::Current::read(files, protocols))
         .transpose()?;
     let refused = |source| ServeError::Bind {
         address: asked,
@@ -185,6 +183,16 @@ pub async fn bind(options: ServerOptions) -> Result<Listening, ServeError> {
     };
     let listener = TcpListener::bind(asked).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address, tls))
+}
+
+/// Reads the TLS files and binds the public listener.
+///
+/// # Errors
+/// [`ServeError::PlainListener`], [`ServeError::Tls`], [`ServeError::Bind`].
+pub async fn bind(options: ServerOptions) -> Result<Listening, ServeError> {
+    let files = options.tls.as_ref();
+    let (listener, address, tls) = listen(options.listen, files, &[b"h2"]).await?;
     Ok(Listening {
         options,
         listener,

@@ -56,20 +56,9 @@ pub struct WebListening {
 /// # Errors
 /// [`ServeError::PlainListener`], [`ServeError::Tls`], [`ServeError::Bind`].
 pub async fn bind_web(options: WebOptions) -> Result<WebListening, ServeError> {
-    let asked = options.listen;
-    if options.tls.is_none() && !asked.ip().to_canonical().is_loopback() {
-        return Err(ServeError::PlainListener(asked));
-    }
     let files = options.tls.as_ref();
-    let tls = files
-        .map(|files| tls::Current::read(files, &[b"h2", b"http/1.1"]))
-        .transpose()?;
-    let refused = |source| ServeError::Bind {
-        address: asked,
-        source,
-    };
-    let listener = TcpListener::bind(asked).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    let (listener, address, tls) =
+        super::listen(options.listen, files, &[b"h2", b"http/1.1"]).await?;
     Ok(WebListening {
         options,
         listener,

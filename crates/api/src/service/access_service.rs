@@ -3,7 +3,7 @@
 use exchange::{Caller, NewAccount};
 use tonic::{Request, Response, Status};
 
-use super::{Core, answer, tell};
+use super::{Core, answer, asked, tell};
 use crate::v1::access_service_server::AccessService;
 use crate::{caller, convert, rights, v1};
 
@@ -13,10 +13,7 @@ impl AccessService for Core {
         &self,
         request: Request<v1::AddAccountRequest>,
     ) -> Result<Response<v1::AddAccountResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let new = NewAccount {
             id: request.id,
             person: request.person,
@@ -44,10 +41,7 @@ impl AccessService for Core {
         &self,
         request: Request<v1::RevokeAccountRequest>,
     ) -> Result<Response<v1::Account>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let revoked = self
             .exchange
             .revoke_account(&operator, &request.id, &request.why)

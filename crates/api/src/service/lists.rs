@@ -6,8 +6,8 @@ use ledger::time::Ms;
 use lists::{Difference, Entry, Format};
 use tonic::{Request, Response, Status};
 
-use super::{Core, answer, tell};
-use crate::{caller, convert, refused, v1};
+use super::{Core, answer, asked, tell};
+use crate::{convert, refused, v1};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -54,10 +54,7 @@ pub(super) async fn publish(
     core: &Core,
     request: Request<v1::PublishRequest>,
 ) -> Answer<v1::Publication> {
-    let operator = caller::operator_of(request.extensions())
-        .map_err(tell)?
-        .clone();
-    let v1::PublishRequest { note, as_of } = request.into_inner();
+    let (operator, v1::PublishRequest { note, as_of }) = asked(request)?;
     let as_of = convert::moment("as_of", &as_of).map_err(tell)?;
     let published = core.exchange.publish(&operator, &note, as_of).await;
     answer(published.map(publication))
@@ -77,14 +74,14 @@ pub(super) async fn mark_sent(
     core: &Core,
     request: Request<v1::MarkSentRequest>,
 ) -> Answer<v1::Publication> {
-    let operator = caller::operator_of(request.extensions())
-        .map_err(tell)?
-        .clone();
-    let v1::MarkSentRequest {
-        version,
-        on,
-        document,
-    } = request.into_inner();
+    let (
+        operator,
+        v1::MarkSentRequest {
+            version,
+            on,
+            document,
+        },
+    ) = asked(request)?;
     let day = on.parse().map_err(|_| {
         refused::argument(
             "on",

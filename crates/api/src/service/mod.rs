@@ -14,8 +14,8 @@ mod watch;
 
 use std::time::Duration;
 
-use ::exchange::Exchange;
 use ::exchange::refusal::{Name, Refusal};
+use ::exchange::{Exchange, Operator};
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response};
@@ -23,6 +23,7 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Status, body::Body};
 
+use crate::caller;
 use crate::refused;
 use crate::v1::access_service_server::AccessServiceServer;
 use crate::v1::exchange_service_server::ExchangeServiceServer;
@@ -141,6 +142,13 @@ pub(crate) fn tell(refusal: Refusal) -> Status {
         _ => tracing::debug!(%refusal, "refused"),
     }
     refused::status(&refusal)
+}
+
+/// The operator who calls, and what is asked; a system is refused.
+pub(crate) fn asked<T>(request: tonic::Request<T>) -> Result<(Operator, T), Status> {
+    let operator = caller::operator_of(request.extensions()).map_err(tell)?;
+    let operator = operator.clone();
+    Ok((operator, request.into_inner()))
 }
 
 /// An answer, or the refusal told.

@@ -3,7 +3,7 @@
 use exchange::{Redeliver, Revival};
 use tonic::{Request, Response, Status};
 
-use super::{Core, answer, tell};
+use super::{Core, answer, asked, tell};
 use crate::v1::operations_service_server::OperationsService;
 use crate::v1::redeliver_request::What;
 use crate::{caller, convert, refused, v1};
@@ -41,10 +41,7 @@ impl OperationsService for Core {
         &self,
         request: Request<v1::WhyRequest>,
     ) -> Result<Response<v1::WhyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::WhyRequest { id } = request.into_inner();
+        let (operator, v1::WhyRequest { id }) = asked(request)?;
         answer(self.exchange.why(&operator, &id).await.map(convert::why))
     }
 
@@ -52,10 +49,7 @@ impl OperationsService for Core {
         &self,
         request: Request<v1::PauseRequest>,
     ) -> Result<Response<v1::PauseResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::PauseRequest { whom, why } = request.into_inner();
+        let (operator, v1::PauseRequest { whom, why }) = asked(request)?;
         let paused = self.exchange.pause(&operator, &whom, &why).await;
         answer(paused.map(|pause| v1::PauseResponse {
             pause: Some(convert::pause(pause)),
@@ -66,10 +60,7 @@ impl OperationsService for Core {
         &self,
         request: Request<v1::ResumeRequest>,
     ) -> Result<Response<v1::ResumeResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::ResumeRequest { whom, why } = request.into_inner();
+        let (operator, v1::ResumeRequest { whom, why }) = asked(request)?;
         let over = self.exchange.resume(&operator, &whom, &why).await;
         answer(over.map(|pause| v1::ResumeResponse {
             pause: Some(convert::pause(pause)),
@@ -100,10 +91,7 @@ impl OperationsService for Core {
         &self,
         request: Request<v1::RetryDeadRequest>,
     ) -> Result<Response<v1::RetryDeadResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::RetryDeadRequest { delivery_ids, why } = request.into_inner();
+        let (operator, v1::RetryDeadRequest { delivery_ids, why }) = asked(request)?;
         let ids = convert::delivery_ids(&delivery_ids).map_err(tell)?;
         let revived = self.exchange.revive(&operator, &ids, Revival::Retry, &why);
         answer(revived.await.map(|revived| {
@@ -119,10 +107,7 @@ impl OperationsService for Core {
         &self,
         request: Request<v1::DropDeadRequest>,
     ) -> Result<Response<v1::DropDeadResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::DropDeadRequest { delivery_ids, why } = request.into_inner();
+        let (operator, v1::DropDeadRequest { delivery_ids, why }) = asked(request)?;
         let ids = convert::delivery_ids(&delivery_ids).map_err(tell)?;
         let revived = self.exchange.revive(&operator, &ids, Revival::Drop, &why);
         answer(revived.await.map(|revived| {
@@ -138,10 +123,7 @@ impl OperationsService for Core {
         &self,
         request: Request<v1::RedeliverRequest>,
     ) -> Result<Response<v1::RedeliverResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::RedeliverRequest { what, why } = request.into_inner();
+        let (operator, v1::RedeliverRequest { what, why }) = asked(request)?;
         let what = match what {
             Some(What::PackageId(id)) => {
                 Redeliver::Package(convert::package_id(&id).map_err(tell)?)

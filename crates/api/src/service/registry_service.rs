@@ -7,7 +7,7 @@ use exchange::{AgencyEdit, AgencySearch, Caller, Closing, Operator, Role, Succes
 use ledger::id::SystemId;
 use tonic::{Request, Response, Status};
 
-use super::{Core, answer, lists, tell};
+use super::{Core, answer, asked, lists, tell};
 use crate::certificate::Certificate;
 use crate::v1::registry_service_server::RegistryService;
 use crate::{caller, convert, refused, v1};
@@ -68,15 +68,15 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::ImportAgenciesRequest>,
     ) -> Result<Response<v1::ImportAgenciesResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::ImportAgenciesRequest {
-            csv,
-            dry_run,
-            decision,
-            ..
-        } = request.into_inner();
+        let (
+            operator,
+            v1::ImportAgenciesRequest {
+                csv,
+                dry_run,
+                decision,
+                ..
+            },
+        ) = asked(request)?;
         let imported = self
             .exchange
             .import_agencies(&operator, csv, &decision, dry_run)
@@ -109,10 +109,8 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::AddSystemRequest>,
     ) -> Result<Response<v1::AddSystemResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let system = convert::new_system(request.into_inner());
+        let (operator, request) = asked(request)?;
+        let system = convert::new_system(request);
         let added = self.exchange.add_system(&operator, system).await;
         answer(added.map(|(system, key)| {
             v1::AddSystemResponse {
@@ -131,10 +129,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::AddSystemKeyRequest>,
     ) -> Result<Response<v1::AddSystemKeyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         self.may_change(&operator, &request.id).map_err(tell)?;
         let overlap = request.overlap_seconds.map(Duration::from_secs);
         let added = self.exchange.add_key(&operator, &request.id, overlap).await;
@@ -145,10 +140,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::PinCertificateRequest>,
     ) -> Result<Response<v1::PinCertificateResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         self.may_change(&operator, &request.id).map_err(tell)?;
         let overlap = request.overlap_seconds.map(Duration::from_secs);
         let Certificate {
@@ -171,14 +163,14 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::RevokeSystemRequest>,
     ) -> Result<Response<v1::RevokeSystemResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let v1::RevokeSystemRequest {
-            id,
-            key_id,
-            spki_sha256,
-        } = request.into_inner();
+        let (
+            operator,
+            v1::RevokeSystemRequest {
+                id,
+                key_id,
+                spki_sha256,
+            },
+        ) = asked(request)?;
         self.may_change(&operator, &id).map_err(tell)?;
         let what = convert::revoke(key_id, spki_sha256.as_deref()).map_err(tell)?;
         let revoked = self.exchange.revoke(&operator, &id, what).await;
@@ -234,10 +226,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::AddAgencyRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let facts = convert::agency_facts(request.agency);
         let acted = self
@@ -251,10 +240,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::ApproveAgencyRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let acted = self
             .exchange
@@ -267,10 +253,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::ChangeAgencyRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let edit = AgencyEdit {
             name: request.name,
@@ -296,10 +279,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::SuspendAgencyRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let acted = self
             .exchange
@@ -312,10 +292,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::StateRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let acted = self
             .exchange
@@ -328,10 +305,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::CloseAgencyRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let deliveries = convert::open_deliveries(request.deliveries());
         let order = convert::order(request.order).map_err(tell)?;
         let closing = Closing {
@@ -352,10 +326,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::StateRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let acted = self
             .exchange
@@ -368,10 +339,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::MergeAgenciesRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let deliveries = convert::open_deliveries(request.deliveries());
         let order = convert::order(request.order).map_err(tell)?;
         let into = match (request.into, request.new_agency) {
@@ -406,10 +374,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::SplitAgencyRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let deliveries = convert::open_deliveries(request.deliveries());
         let order = convert::order(request.order).map_err(tell)?;
         let new = request.new_agencies.into_iter();
@@ -441,10 +406,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::WithdrawChangeRequest>,
     ) -> Result<Response<v1::ChangeAgencyResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let number = u32::try_from(request.number).unwrap_or(u32::MAX);
         let acted = self
@@ -507,10 +469,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::ServeAgenciesRequest>,
     ) -> Result<Response<v1::ServeAgenciesResponse>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let order = convert::order(request.order).map_err(tell)?;
         let until = convert::moment("until", &request.until).map_err(tell)?;
         let periods = self
@@ -536,10 +495,7 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::SuspendSystemRequest>,
     ) -> Result<Response<v1::SystemRecord>, Status> {
-        let operator = caller::operator_of(request.extensions())
-            .map_err(tell)?
-            .clone();
-        let request = request.into_inner();
+        let (operator, request) = asked(request)?;
         let system = self
             .exchange
             .suspend_system(&operator, &request.id, request.suspended, &request.why)
