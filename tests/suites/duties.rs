@@ -50,10 +50,16 @@ async fn with_the_samples_agencies() -> (Axis, api::Client) {
             format!("code,code_2020,name,parent\n{rows}").as_bytes(),
         )
         .unwrap();
-    axis.operate(args!["registry", "import", list])
-        .unwrap()
-        .ok()
-        .unwrap();
+    axis.operate(args![
+        "registry",
+        "import",
+        list,
+        "--irregular",
+        "as in the samples"
+    ])
+    .unwrap()
+    .ok()
+    .unwrap();
     let codes: Vec<_> = codes.iter().map(String::as_str).collect();
     let system = axis.add_system("so-all", &codes).unwrap();
     let client = client(&axis, &system).await;
@@ -93,7 +99,13 @@ async fn ex_02_no_receiver_is_dropped_silently() {
         .unwrap();
     house
         .axis
-        .operate(args!["registry", "import", list])
+        .operate(args![
+            "registry",
+            "import",
+            list,
+            "--irregular",
+            "as in the samples"
+        ])
         .unwrap()
         .ok()
         .unwrap();

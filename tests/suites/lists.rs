@@ -317,3 +317,161 @@ fn a_list_with_one_fault_changes_nothing_and_names_the_cell() {
     let one = operate(&axis, ["registry", "show", "H99.1", "--json"]);
     assert_eq!(one[0]["name"], "Y tế");
 }
+
+/// Duty RG-05: the merger of two provinces' lists is one import; history stays, and what is sent
+/// to old codes goes where the policy says.
+#[test]
+fn rg_05_the_merger_of_two_provinces_is_one_import_with_history_intact() {
+    let axis = Axis::builder().config(SMALL).start().unwrap();
+    let import = |name: &str, day: &str, more: &[&str]| {
+        let mut args = args![
+            "registry",
+            "import",
+            example(name),
+            "--effective",
+            day,
+            "--json"
+        ];
+        args.extend(more.iter().map(std::ffi::OsString::from));
+        axis.operate(args)
+            .unwrap()
+            .ok()
+            .unwrap()
+            .json()
+            .unwrap()
+            .remove(0)
+    };
+    assert_eq!(import("lam-hai-2024.csv", "2024-01-01", &[])["added"], 155);
+    assert_eq!(import("son-binh-2024.csv", "2024-01-01", &[])["added"], 115);
+    let dry = import("sap-nhap-2025-07-01.csv", "2025-07-01", &["--dry-run"]);
+    let told = dry["differences"].as_array().unwrap().len();
+    let count = |one: &Value, what: &str| one[what].as_u64().unwrap();
+    assert_eq!(told as u64, count(&dry, "added") + count(&dry, "changed"));
+    let merged = import(
+        "sap-nhap-2025-07-01.csv",
+        "2025-07-01",
+        &["--decision", "1/NQ-LH"],
+    );
+    assert_eq!(
+        (count(&merged, "added"), count(&merged, "changed")),
+        (count(&dry, "added"), count(&dry, "changed"))
+    );
+    assert_eq!(count(&merged, "added"), 83, "82 communes and a department");
+
+    let show = |code: &str, day: &str| {
+        operate(&axis, ["registry", "show", code, "--as-of", day, "--json"]).remove(0)
+    };
+    // The day before, and the day.
+    assert_eq!(show("H98.2", "2025-06-30")["state"], "active");
+    let closed = show("H98.2", "2025-07-01");
+    assert_eq!(
+        (&closed["state"], &closed["successors"]),
+        (&json!("closed"), &json!(["000.00.02.H99"]))
+    );
+    // A unit that moved and has another code is still found by the one before.
+    let before = show("000.01.02.H98", "2025-06-30");
+    let after = show("000.01.02.H98", "2025-07-01");
+    assert_eq!(
+        (&before["code"], &before["parent"]),
+        (&json!("000.01.02.H98"), &json!("000.00.02.H98"))
+    );
+    assert_eq!(after["parent"], "000.00.02.H99");
+    assert!(after["code"].as_str().unwrap().ends_with("H99"));
+    // The tree of the day before has both provinces, that of the day one.
+    let tops = |day: &str| {
+        let tree = axis
+            .operate(["registry", "tree", "--as-of", day, "--depth", "0"])
+            .unwrap();
+        let tree = tree.ok().unwrap().stdout;
+        tree.lines()
+            .filter(|line| line.contains("Ủy ban nhân dân tỉnh"))
+            .count()
+    };
+    assert_eq!((tops("2025-06-30"), tops("2025-07-01")), (2, 1));
+    let log = operate(&axis, ["registry", "log", "H98.2", "--json"]);
+    assert_eq!(log[0]["decision"], "1/NQ-LH", "{log:?}");
+
+    // What is sent to a closed code: refused naming the successor, or forwarded if it says so.
+    let sender = axis.add_system("so-tu-phap", &["H99.3"]).unwrap();
+    let successor = axis.add_system("so-noi-vu", &["H99.2"]).unwrap();
+    let send = |id: &str, to: &str| {
+        let package = testkit::Document::new("000.00.03.H99", &[to], id).bytes();
+        let file = axis.file(&format!("{id}.edxml"), &package).unwrap();
+        axis.cli(&sender).run(args!["send", file]).unwrap()
+    };
+    let refused = send("sn-1", "H98.2").code(1).unwrap();
+    let said = refused.stdout + &refused.stderr;
+    assert!(said.contains("000.00.02.H99"), "{said}");
+    axis.operate(["registry", "describe", "H98.2", "--forward", "true"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    send("sn-2", "H98.2").ok().unwrap();
+    let inbox = axis.data().parent().unwrap().join("inbox");
+    let received = axis
+        .cli(&successor)
+        .run(args!["receive", "--out", inbox, "--json"])
+        .unwrap();
+    assert!(!received.ok().unwrap().json().unwrap().is_empty());
+}
+
+/// What a dry run shows people.
+#[test]
+fn a_dry_run_shows_the_difference_as_a_table_and_the_tree_is_drawn() {
+    let axis = Axis::builder().config(SMALL).start().unwrap();
+    let list = axis
+        .file(
+            "list.csv",
+            "code,name,parent\nH99,UBND tỉnh Lâm Hải,\nH99.1,Sở Nội vụ,H99\nH99.1.1,Chi cục Văn thư,H99.1\nH99.2,Sở Y tế,H99\n".as_bytes(),
+        )
+        .unwrap();
+    axis.operate(args!["registry", "import", list])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let edits = axis
+        .file(
+            "edits.csv",
+            "Mã định danh,Tên đơn vị,Trạng thái,Kế thừa\nH99.2,Sở Y tế,đã đóng,H99.1\nH99.1,Sở Nội vụ và Y tế,,\nH99.3,Sở Mới,,\n".as_bytes(),
+        )
+        .unwrap();
+    let shown = axis
+        .operate(args!["registry", "import", edits, "--dry-run"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    for line in [
+        "~ đổi   H99.2  Sở Y tế            tình trạng: hoạt động → đã đóng",
+        "                                  kế thừa: H99.1",
+        "~ đổi   H99.1  Sở Nội vụ và Y tế  tên: Sở Nội vụ → Sở Nội vụ và Y tế",
+        "+ thêm  H99.3  Sở Mới",
+        "Chưa thay đổi gì (dry run): 1 thêm mới (added), 2 thay đổi (changed), 0 giữ nguyên (unchanged).",
+    ] {
+        assert!(
+            shown.stdout.lines().any(|told| told == line),
+            "{line}\n{}",
+            shown.stdout
+        );
+    }
+    let tree = axis
+        .operate(args!["registry", "tree"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    insta::assert_snapshot!(tree.stdout, @r"
+    UBND tỉnh Lâm Hải  H99
+    ├─ Sở Nội vụ  H99.1
+    │  └─ Chi cục Văn thư  H99.1.1
+    └─ Sở Y tế  H99.2
+    ");
+    let found = axis
+        .operate(args!["registry", "search", "van", "chi cuc"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    assert!(
+        found.stdout.contains("H99.1.1") && !found.stdout.contains("Sở"),
+        "{}",
+        found.stdout
+    );
+}

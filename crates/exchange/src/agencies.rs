@@ -11,7 +11,7 @@ use crate::agency_list;
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Operator, refused_commit};
-use crate::types::{AgencyDifference, AgencyRecord, AgencySearch, Imported, Page};
+use crate::types::{AgencyDifference, AgencyRecord, AgencySearch, ImportOrder, Imported, Page};
 
 /// How often a change is made anew because the registry changed meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -182,8 +182,28 @@ impl Exchange {
         decision: &str,
         dry_run: bool,
     ) -> Result<Imported, Refusal> {
+        let order = ImportOrder {
+            decision: decision.to_owned(),
+            dry_run,
+            ..ImportOrder::default()
+        };
+        self.import_list(operator, file, order).await
+    }
+
+    /// As [`Exchange::import_agencies`], from a moment on, with what an order says. One list is
+    /// one act: it is checked as a whole and applies whole or not at all.
+    ///
+    /// # Errors
+    /// The ledger's; what is wrong with the list stands in the answer.
+    pub async fn import_list(
+        &self,
+        operator: &Operator,
+        file: Bytes,
+        order: ImportOrder,
+    ) -> Result<Imported, Refusal> {
         // A long list takes seconds: not on a runtime's own thread.
-        let read = tokio::task::spawn_blocking(move || agency_list::read(&file, ""));
+        let sheet = order.sheet.clone();
+        let read = tokio::task::spawn_blocking(move || agency_list::read(&file, &sheet));
         let list = match read.await {
             Ok(Ok(list)) => list,
             Ok(Err(problems)) => {
@@ -195,11 +215,12 @@ impl Exchange {
             Err(_) => return Err(Refusal::new(Name::Internal)),
         };
         let now = self.inner.now();
+        let actor = operator.actor(&order.why);
         self.inner
             .change_registry(|registry| {
                 let (facts, mut imported) =
-                    agency_list::plan(registry, &list, operator, decision, now);
-                if imported.problems.is_empty() && !dry_run {
+                    agency_list::plan(registry, &list, actor.clone(), now, &order);
+                if imported.problems.is_empty() && !order.dry_run {
                     return Ok((facts, imported));
                 }
                 imported.problems.truncate(MAX_PROBLEMS);

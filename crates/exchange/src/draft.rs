@@ -180,14 +180,6 @@ impl Draft {
         }
     }
 
-    /// The facts, when the whole was checked elsewhere.
-    pub(crate) fn unchecked(self) -> Vec<Fact> {
-        let acts = self.acts.into_iter().map(Box::new);
-        acts.map(Fact::AgenciesChanged)
-            .chain(self.services)
-            .collect()
-    }
-
     /// The system that serves agencies from the draft's moment on.
     pub(crate) fn serve(
         &mut self,

@@ -467,6 +467,27 @@ pub struct Imported {
     pub unchanged: u32,
     /// If there is one, nothing was changed.
     pub problems: Vec<ImportProblem>,
+    /// What it changes, or would; the first ones.
+    pub differences: Vec<AgencyDifference>,
+}
+
+/// How a list is taken over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportOrder {
+    /// From when it is true; `None` = now.
+    pub effective: Option<Ms>,
+    /// Number of the decision.
+    pub decision: String,
+    /// Why, where no decision says it.
+    pub why: String,
+    /// Why codes that follow no form are registered all the same; empty = they are refused.
+    pub irregular: String,
+    /// The sheet of a workbook; empty = the first with a heading.
+    pub sheet: String,
+    /// Differences told at most; 0 = 1,000.
+    pub differences: usize,
+    /// Checks everything, changes nothing.
+    pub dry_run: bool,
 }
 
 /// A system to add.

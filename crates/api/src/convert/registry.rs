@@ -2,8 +2,8 @@
 
 use exchange::{
     AccountRecord, ActRecord, AgencyDifference, AgencyFacts, AgencyRecord, ChangeRecord,
-    ChildAgencies, Due, ImportProblem, Imported, NewSystem, OpenDeliveries, Order, Revoke,
-    ServicePeriod, SystemRecord,
+    ChildAgencies, Due, ImportOrder, ImportProblem, Imported, NewSystem, OpenDeliveries, Order,
+    Revoke, ServicePeriod, SystemRecord,
 };
 use ledger::id::SystemId;
 use ledger::time::Ms;
@@ -209,8 +209,24 @@ pub(crate) fn imported(imported: Imported) -> v1::ImportAgenciesResponse {
         changed: imported.changed,
         unchanged: imported.unchanged,
         problems: problems(imported.problems),
-        differences: Vec::new(),
+        differences: imported.differences.into_iter().map(difference).collect(),
     }
+}
+
+/// A list's bytes, and how it is to be taken over.
+pub(crate) fn import_order(
+    request: v1::ImportAgenciesRequest,
+) -> Result<(bytes::Bytes, ImportOrder), Refusal> {
+    let order = ImportOrder {
+        effective: super::moment("effective", &request.effective)?,
+        decision: request.decision,
+        why: request.why,
+        irregular: request.irregular,
+        sheet: request.sheet,
+        differences: request.differences as usize,
+        dry_run: request.dry_run,
+    };
+    Ok((request.csv, order))
 }
 
 pub(crate) fn problems(problems: Vec<ImportProblem>) -> Vec<v1::ImportProblem> {

@@ -68,19 +68,9 @@ impl RegistryService for Core {
         &self,
         request: Request<v1::ImportAgenciesRequest>,
     ) -> Result<Response<v1::ImportAgenciesResponse>, Status> {
-        let (
-            operator,
-            v1::ImportAgenciesRequest {
-                csv,
-                dry_run,
-                decision,
-                ..
-            },
-        ) = asked(request)?;
-        let imported = self
-            .exchange
-            .import_agencies(&operator, csv, &decision, dry_run)
-            .await;
+        let (operator, request) = asked(request)?;
+        let (file, order) = convert::import_order(request).map_err(tell)?;
+        let imported = self.exchange.import_list(&operator, file, order).await;
         answer(imported.map(convert::imported))
     }
 

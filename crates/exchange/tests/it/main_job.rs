@@ -27,8 +27,12 @@ async fn ground() -> Ground {
     let exchange = Exchange::open(options, |_, _| {}).await.unwrap();
     let csv =
         "code,code_2020,name,parent\n000.00.00.A80,A80,Bên gửi,\n28.22.H17,H17.22.28,Bên nhận,\n";
+    let order = ::exchange::ImportOrder {
+        irregular: "as in the samples".to_owned(),
+        ..::exchange::ImportOrder::default()
+    };
     let imported = exchange
-        .import_agencies(&operator(), csv.into(), "", false)
+        .import_list(&operator(), csv.into(), order)
         .await
         .unwrap();
     assert_eq!(imported.added, 2);

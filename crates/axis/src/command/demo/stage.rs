@@ -121,6 +121,7 @@ impl Stage {
             csv: csv.into(),
             dry_run: false,
             decision: "demo".to_owned(),
+            irregular: "as in the sample packages".to_owned(),
             ..v1::ImportAgenciesRequest::default()
         };
         let imported = self.operator.import_agencies(request).await?;
