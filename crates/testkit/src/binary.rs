@@ -39,7 +39,7 @@ fn find() -> Result<PathBuf> {
     let lock =
         File::create(place.join(".axis-build.lock")).context("cannot make the build lock")?;
     lock.lock().context("cannot take the build lock")?;
-    if is_stale(&path, &place.join("axis.d")) {
+    if is_stale(&path, &place.join("axis.d"), &checkout()?) {
         build(place)?;
     }
     Ok(path)
@@ -54,16 +54,26 @@ fn build_folder(program: &Path) -> Option<&Path> {
     }
 }
 
-/// Whether `binary` is absent or older than one of the sources that cargo lists in `deps`.
-fn is_stale(binary: &Path, deps: &Path) -> bool {
+/// The workspace that this test belongs to.
+fn checkout() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize()
+        .with_context(|| format!("the workspace of the test is gone: {}", root.display()))
+}
+
+/// Whether `binary` is absent, older than one of the sources that cargo lists in `deps`, or
+/// made of another checkout than `checkout`, which may share the build folder.
+fn is_stale(binary: &Path, deps: &Path, checkout: &Path) -> bool {
     let time =
         |path: &Path| -> Option<SystemTime> { std::fs::metadata(path).ok()?.modified().ok() };
     let (Some(built), Ok(listed)) = (time(binary), std::fs::read_to_string(deps)) else {
         return true;
     };
-    sources(&listed)
-        .iter()
-        .any(|source| time(source).is_none_or(|changed| changed > built))
+    let sources = sources(&listed);
+    !sources.iter().any(|source| source.starts_with(checkout))
+        || sources
+            .iter()
+            .any(|source| time(source).is_none_or(|changed| changed > built))
 }
 
 /// The sources in a dep-info file: `binary: source source …`, a space inside a path as `\ `.
@@ -100,7 +110,7 @@ fn build(place: &Path) -> Result<()> {
         ])
         .arg("--target-dir")
         .arg(target)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .current_dir(checkout()?)
         .output()
         .context("cannot start cargo")?;
     if !out.status.success() {
@@ -160,15 +170,18 @@ mod tests {
                 .write_all(line.as_bytes())
                 .unwrap();
         };
+        let stale = || is_stale(&path("axis"), &path("axis.d"), dir.path());
         make("main.rs", 10);
-        assert!(is_stale(&path("axis"), &path("axis.d")), "absent");
+        assert!(stale(), "absent");
         make("axis", 5);
-        assert!(is_stale(&path("axis"), &path("axis.d")), "unlisted");
+        assert!(stale(), "unlisted");
         list(&["main.rs"]);
-        assert!(!is_stale(&path("axis"), &path("axis.d")));
+        assert!(!stale());
+        let other = Path::new("/another/checkout");
+        assert!(is_stale(&path("axis"), &path("axis.d"), other), "another's");
         make("main.rs", 4);
-        assert!(is_stale(&path("axis"), &path("axis.d")), "older");
+        assert!(stale(), "older");
         list(&["gone.rs"]);
-        assert!(is_stale(&path("axis"), &path("axis.d")), "a source is gone");
+        assert!(stale(), "a source is gone");
     }
 }
