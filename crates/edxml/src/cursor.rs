@@ -4,6 +4,7 @@
 //! After a fatal finding the cursor is stopped: every element seems to end at once, and what was
 //! gathered until then stays.
 
+mod markup;
 mod tell;
 
 use std::io::{self, BufRead};
@@ -16,8 +17,8 @@ use crate::finding::{FindingCode, Findings, Position};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::namespace::{Namespaces, Space};
-use crate::source::{Source, count};
-use crate::text::{Traits, illegal, is_name, name_of};
+use crate::source::Source;
+use crate::text::{Traits, is_name};
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -344,12 +345,12 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             Ok(Event::Start(tag)) => self.start(&tag, false),
             Ok(Event::Empty(tag)) => self.start(&tag, true),
             Ok(Event::End(tag)) => self.end(tag.name().as_ref()),
-            Ok(Event::Text(text)) => self.characters(&text),
-            Ok(Event::CData(text)) => self.characters(&text),
+            Ok(Event::Text(text)) => self.characters(&text, false),
+            Ok(Event::CData(text)) => self.characters(&text, true),
             Ok(Event::GeneralRef(reference)) => self.reference(&reference),
             Ok(Event::Comment(text)) => self.aside(&text),
-            Ok(Event::PI(pi)) => self.aside(&pi),
-            Ok(Event::Decl(declaration)) => self.declaration(declaration.encoding()),
+            Ok(Event::PI(pi)) => self.instruction(&pi),
+            Ok(Event::Decl(declaration)) => self.declaration(&declaration),
             Ok(Event::DocType(_)) => self.stop_here(FindingCode::Doctype, ""),
             Ok(Event::Eof) => self.end_of_file(),
             Err(error) => self.error(&error, &buf),
@@ -474,8 +475,10 @@ impl<'l, R: BufRead> Cursor<'l, R> {
                 self.tell(FindingCode::DuplicateElement, &local);
             }
             self.check_space(space);
-            if let Some(tag) = prefixed {
-                self.check_attribute_prefixes(tag);
+            if let Some(tag) = prefixed
+                && let Some(token) = self.check_attribute_prefixes(tag)
+            {
+                return token;
             }
             self.check_spelling(name, spelling, parent);
         }
@@ -537,266 +540,5 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             self.last = Some(frame);
         }
         self.namespaces.leave(depth);
-    }
-
-    /// Checks the attributes and takes over declarations; whether any other has a prefix.
-    fn attributes(&mut self, raw: &str, tag: &BytesStart<'_>, depth: usize) -> Result<bool, Token> {
-        if raw.trim_ascii().is_empty() {
-            return Ok(false);
-        }
-        if let Some(odd) = illegal(raw.as_bytes()) {
-            return Err(self.stop_here(FindingCode::IllegalCharacter, &name_of(odd)));
-        }
-        let mut count = 0;
-        let mut prefixed = false;
-        for attribute in tag.attributes() {
-            let attribute = match attribute {
-                Ok(attribute) => attribute,
-                Err(e) => {
-                    return Err(self.stop_here(FindingCode::NotWellFormed, detail::attribute(&e)));
-                }
-            };
-            count += 1;
-            if count > self.limits.attributes {
-                let most = self.limits.attributes.to_string();
-                return Err(self.stop_here(FindingCode::TooManyAttributes, &most));
-            }
-            let key: &str = attribute.key.as_ref();
-            if key.len() > self.limits.name_length {
-                let most = self.limits.name_length.to_string();
-                return Err(self.stop_here(FindingCode::NameTooLong, &most));
-            }
-            if !is_name(key) {
-                let detail = Detail::words(
-                    format!("{key} is no attribute name"),
-                    format!("{key} không phải tên thuộc tính"),
-                );
-                return Err(self.stop_here(FindingCode::NotWellFormed, detail));
-            }
-            let value: &str = &attribute.value;
-            if value.contains('<') {
-                let detail = Detail::words(
-                    format!("< in the value of the attribute {key}"),
-                    format!("có < trong giá trị của thuộc tính {key}"),
-                );
-                return Err(self.stop_here(FindingCode::NotWellFormed, detail));
-            }
-            let value = match attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0) {
-                Ok(value) => value,
-                Err(_) => {
-                    let name = value.split('&').nth(1).unwrap_or_default();
-                    let name = name.split(';').next().unwrap_or_default().to_owned();
-                    return Err(self.stop_here(FindingCode::UnknownEntity, &name));
-                }
-            };
-            match key.split_once(':') {
-                _ if key.starts_with("xmlns") && self.namespaces.len() >= MOST_DECLARATIONS => {
-                    let detail = Detail::words(
-                        format!("{MOST_DECLARATIONS} inherited"),
-                        format!("{MOST_DECLARATIONS} (kế thừa)"),
-                    );
-                    return Err(self.stop_here(FindingCode::TooManyAttributes, detail));
-                }
-                None if key == "xmlns" => self.namespaces.declare(depth, "", value.trim()),
-                Some(("xmlns", prefix)) => self.namespaces.declare(depth, prefix, value.trim()),
-                Some((_, local)) => {
-                    prefixed = true;
-                    if local == "href" {
-                        self.href = Some(value.trim().to_owned());
-                    }
-                }
-                None => {}
-            }
-        }
-        Ok(prefixed)
-    }
-
-    /// Tells the prefixes of attributes that are not declared. Only when the tag has been read
-    /// whole are all its declarations known.
-    fn check_attribute_prefixes(&mut self, tag: &BytesStart<'_>) {
-        for attribute in tag.attributes().with_checks(false).flatten() {
-            let key: &str = attribute.key.as_ref();
-            if let Some((prefix, _)) = key.split_once(':')
-                && prefix != "xmlns"
-                && self.namespaces.space(prefix) == Space::Unbound
-            {
-                self.tell_unbound(prefix);
-            }
-        }
-    }
-
-    fn characters(&mut self, text: &str) -> Token {
-        if !self.collecting && text.bytes().all(|b| b.is_ascii_whitespace() && b != 0x0C) {
-            return Token::Text;
-        }
-        let traits = Traits::of(text.as_bytes());
-        if traits.has(Traits::CONTROL | Traits::MARKED)
-            && let Some(odd) = illegal(text.as_bytes())
-        {
-            return self.stop_here(FindingCode::IllegalCharacter, &name_of(odd));
-        }
-        self.marked |= traits.has(Traits::MARKED);
-        if !traits.has(Traits::RETURN) {
-            self.text.push_str(text);
-        } else {
-            // XML counts CR LF, and CR alone, as one line feed.
-            let mut rest = text;
-            while let Some(at) = memchr::memchr(b'\r', rest.as_bytes()) {
-                self.text.push_str(&rest[..at]);
-                self.text.push('\n');
-                rest = &rest[at + 1..];
-                rest = rest.strip_prefix('\n').unwrap_or(rest);
-            }
-            self.text.push_str(rest);
-        }
-        if self.frames.is_empty() && !text.trim_ascii().is_empty() {
-            let detail = Detail::words("text outside the root element", "có chữ ngoài phần tử gốc");
-            return self.stop_here(FindingCode::NotWellFormed, detail);
-        }
-        self.text_token()
-    }
-
-    fn text_token(&mut self) -> Token {
-        if self.text.len() > self.limits.text_length {
-            let most = self.limits.text_length.to_string();
-            return self.stop_here(FindingCode::TextTooLong, &most);
-        }
-        Token::Text
-    }
-
-    fn reference(&mut self, reference: &quick_xml::events::BytesRef<'_>) -> Token {
-        let name: &str = reference;
-        let character = match name {
-            "lt" => '<',
-            "gt" => '>',
-            "amp" => '&',
-            "quot" => '"',
-            "apos" => '\'',
-            _ => match reference.resolve_char_ref() {
-                Ok(Some(character)) => {
-                    let legal = matches!(character, '\t' | '\n' | '\r' | ' '..)
-                        && !matches!(character, '\u{FFFE}' | '\u{FFFF}');
-                    if !legal {
-                        return self.stop_here(
-                            FindingCode::IllegalCharacter,
-                            &name_of(u32::from(character)),
-                        );
-                    }
-                    character
-                }
-                _ => return self.stop_here(FindingCode::UnknownEntity, name),
-            },
-        };
-        self.marked |= !character.is_ascii();
-        self.text.push(character);
-        self.text_token()
-    }
-
-    fn aside(&mut self, text: &str) -> Token {
-        match illegal(text.as_bytes()) {
-            Some(odd) => self.stop_here(FindingCode::IllegalCharacter, &name_of(odd)),
-            None => Token::Aside,
-        }
-    }
-
-    fn declaration(
-        &mut self,
-        encoding: Option<
-            Result<std::borrow::Cow<'_, str>, quick_xml::events::attributes::AttrError>,
-        >,
-    ) -> Token {
-        if self.started {
-            let detail = Detail::words(
-                "an XML declaration stands inside the file",
-                "khai báo XML nằm giữa tệp",
-            );
-            return self.stop_here(FindingCode::NotWellFormed, detail);
-        }
-        let written = self.source().encoding().as_str();
-        if let Some(Ok(declared)) = encoding {
-            let same = if written == "UTF-8" {
-                declared.eq_ignore_ascii_case("utf-8") || declared.eq_ignore_ascii_case("utf8")
-            } else {
-                declared
-                    .get(..6)
-                    .is_some_and(|head| head.eq_ignore_ascii_case("utf-16"))
-            };
-            if !same {
-                let declared = declared.into_owned();
-                let at = self.source().token_mark();
-                let place = Place {
-                    at,
-                    path: String::new(),
-                };
-                self.tell_at(FindingCode::DeclaredEncoding, &place, &declared);
-            }
-        }
-        Token::Aside
-    }
-
-    fn end_of_file(&mut self) -> Token {
-        let Some(frame) = self.frames.last().copied() else {
-            self.stopped = true;
-            return Token::End;
-        };
-        let line = self.top_at().line;
-        let label = self.label(&frame);
-        let detail = Detail::words(
-            format!("{label}, opened in line {line}, is never closed"),
-            format!("{label}, mở ở dòng {line}, không được đóng"),
-        );
-        let at = self.source().here();
-        self.stop(FindingCode::NotWellFormed, at, detail)
-    }
-
-    fn error(&mut self, error: &quick_xml::Error, buf: &[u8]) -> Token {
-        match error {
-            quick_xml::Error::Io(_) if self.source().overrun() => self.overrun(buf),
-            quick_xml::Error::Io(e) => {
-                self.stopped = true;
-                let failure = self.source().take_failure();
-                self.failure = Some(failure.unwrap_or_else(|| e.kind().into()));
-                Token::End
-            }
-            quick_xml::Error::Encoding(_) => {
-                let mut at = self.source().token_mark();
-                let valid = match std::str::from_utf8(buf) {
-                    Ok(text) => text,
-                    Err(e) => std::str::from_utf8(&buf[..e.valid_up_to()]).unwrap_or_default(),
-                };
-                let encoding = self.source().encoding();
-                count(&mut at, valid.as_bytes(), encoding);
-                let detail = match buf.get(valid.len()) {
-                    Some(byte) => Detail::words(
-                        format!("the byte 0x{byte:02X} at offset {}", at.offset),
-                        format!("byte 0x{byte:02X} ở vị trí {}", at.offset),
-                    ),
-                    None => Detail::from(""),
-                };
-                self.stop(FindingCode::InvalidEncoding, at, detail)
-            }
-            other => self.stop_here(FindingCode::NotWellFormed, detail::markup(other)),
-        }
-    }
-
-    /// A token took more than any may: says which limit it passed.
-    fn overrun(&mut self, buf: &[u8]) -> Token {
-        let limits = self.limits;
-        let (code, most) = if buf.starts_with(b"<!D") || buf.starts_with(b"<!d") {
-            (FindingCode::Doctype, String::new())
-        } else if buf.first() == Some(&b'<') && !buf.starts_with(b"<!") && !buf.starts_with(b"<?") {
-            let attributes = memchr::memchr_iter(b'=', buf).count();
-            if attributes > limits.attributes as usize {
-                (
-                    FindingCode::TooManyAttributes,
-                    limits.attributes.to_string(),
-                )
-            } else {
-                (FindingCode::TagTooLong, limits.tag_length.to_string())
-            }
-        } else {
-            (FindingCode::TextTooLong, limits.text_length.to_string())
-        };
-        self.stop_here(code, &most)
     }
 }

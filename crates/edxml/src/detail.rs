@@ -107,22 +107,40 @@ fn ill_formed(error: &IllFormedError) -> Detail<'static> {
             "the XML declaration does not begin with a version",
             "khai báo XML không bắt đầu bằng version",
         ),
-        IllFormedError::UnknownVersion => (
-            "the XML version is neither 1.0 nor 1.1",
-            "phiên bản XML không phải 1.0 hay 1.1",
-        ),
+        IllFormedError::UnknownVersion => return unknown_version(),
         IllFormedError::DoubleHyphenInComment => {
             ("`--` inside a comment", "có `--` trong chú thích")
         }
-        IllFormedError::UnclosedReference => (
-            "`&` without the `;` that ends a reference; write `&amp;`",
-            "có `&` nhưng thiếu `;` kết thúc; hãy viết `&amp;`",
-        ),
+        IllFormedError::UnclosedReference => return bare_ampersand(),
         other => {
             return Detail::words(other.to_string(), "cú pháp phần tử không đúng");
         }
     };
     Detail::words(en, vi)
+}
+
+/// A version of XML that nobody has written down.
+pub(crate) fn unknown_version() -> Detail<'static> {
+    Detail::words(
+        "the XML version is neither 1.0 nor 1.1",
+        "phiên bản XML không phải 1.0 hay 1.1",
+    )
+}
+
+/// `&` that begins no reference.
+pub(crate) fn bare_ampersand() -> Detail<'static> {
+    Detail::words(
+        "`&` without the `;` that ends a reference; write `&amp;`",
+        "có `&` nhưng thiếu `;` kết thúc; hãy viết `&amp;`",
+    )
+}
+
+/// Two attributes of one name.
+pub(crate) fn attribute_twice() -> Detail<'static> {
+    Detail::words(
+        "an attribute stands twice in one element",
+        "một thuộc tính lặp lại trong cùng phần tử",
+    )
 }
 
 /// An end tag without its start.
@@ -149,10 +167,7 @@ pub(crate) fn attribute(error: &AttrError) -> Detail<'static> {
             "the value of an attribute lacks its closing quote",
             "giá trị thuộc tính thiếu dấu nháy đóng",
         ),
-        AttrError::Duplicated(_, _) => (
-            "an attribute stands twice in one element",
-            "một thuộc tính lặp lại trong cùng phần tử",
-        ),
+        AttrError::Duplicated(_, _) => return attribute_twice(),
     };
     Detail::words(en, vi)
 }

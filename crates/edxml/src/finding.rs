@@ -235,6 +235,11 @@ impl Findings {
         true
     }
 
+    /// Whether an error is among them.
+    pub(crate) fn refuse(&self) -> bool {
+        self.errors > 0
+    }
+
     pub(crate) fn has(&self, code: FindingCode) -> bool {
         self.list.iter().any(|finding| finding.code == code)
     }

@@ -67,7 +67,11 @@ impl Namespaces {
             start,
             prefix_end,
             end: self.text.len(),
-            space: Space::of(uri),
+            space: match uri {
+                // Only the default namespace can be taken back.
+                "" if !prefix.is_empty() => Space::Unbound,
+                _ => Space::of(uri),
+            },
         });
     }
 

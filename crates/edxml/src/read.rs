@@ -227,7 +227,8 @@ impl Frame {
             match c.token() {
                 Token::Open(name) => break name,
                 Token::End => {
-                    if c.findings.list.is_empty() {
+                    // A mark or a declaration may have been told of what holds nothing else.
+                    if !c.findings.refuse() {
                         c.stop_here(
                             FindingCode::NotXml,
                             Detail::words("no element in it", "không có phần tử nào"),

@@ -172,6 +172,7 @@ impl<R: BufRead> Source<R> {
         }
         let (encoding, bom) = match head.as_slice() {
             [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
+            _ if is_utf32(&head) => (Encoding::Utf8, 0),
             [0xFF, 0xFE, ..] => (Encoding::Utf16Le, 2),
             [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 2),
             [b'<', 0, ..] => (Encoding::Utf16Le, 0),
@@ -179,6 +180,10 @@ impl<R: BufRead> Source<R> {
             _ => (Encoding::Utf8, 0),
         };
         let refusal = match encoding {
+            _ if is_utf32(&head) => {
+                let wide = Detail::words("it is UTF-32", "tệp dùng UTF-32");
+                Some((FindingCode::InvalidEncoding, wide))
+            }
             Encoding::Utf8 => sniff::refuse(&head[bom..]),
             // Only the Latin part of the head is ever looked at.
             _ => {
@@ -394,6 +399,17 @@ impl<R: BufRead> BufRead for Source<R> {
     fn consume(&mut self, amount: usize) {
         self.pos += amount;
     }
+}
+
+/// Whether this begins like XML in UTF-32, which no reader of packages is known to take.
+fn is_utf32(head: &[u8]) -> bool {
+    let begins = [
+        [0xFF, 0xFE, 0, 0],
+        [0, 0, 0xFE, 0xFF],
+        [b'<', 0, 0, 0],
+        [0, 0, 0, b'<'],
+    ];
+    begins.iter().any(|begin| head.starts_with(begin))
 }
 
 /// Moves a position over some bytes of UTF-8.

@@ -12,13 +12,18 @@ impl Traits {
     pub(crate) const RETURN: u8 = 2;
     /// The first byte of U+FFFD to U+FFFF or of a control character beyond ASCII; DEL.
     pub(crate) const MARKED: u8 = 4;
+    /// A `>`, which may end a `]]>`.
+    pub(crate) const GREATER: u8 = 8;
 
     pub(crate) fn of(text: &[u8]) -> Traits {
         let mut found = 0;
         for &b in text {
             let control = (b < 0x20) & (b != b'\n') & (b != b'\r') & (b != b'\t');
             let marked = (b == 0x7F) | (b == 0xC2) | (b == 0xEF);
-            found |= u8::from(control) | u8::from(b == b'\r') << 1 | u8::from(marked) << 2;
+            found |= u8::from(control)
+                | u8::from(b == b'\r') << 1
+                | u8::from(marked) << 2
+                | u8::from(b == b'>') << 3;
         }
         Traits(found)
     }
