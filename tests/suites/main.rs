@@ -32,4 +32,5 @@ mod receiving;
 mod sending;
 mod serving;
 mod smoke;
+mod top;
 mod verifying;

@@ -51,6 +51,8 @@ enum Command {
     Access(command::access::Command),
     /// What waits, per system and lane or per agency, the worst first
     Queues(command::queues::Args),
+    /// The same live in a terminal, with the alerts
+    Top(command::top::Args),
     /// What the broker team sets up for the AMQP bus
     #[command(subcommand)]
     Bus(command::bus::Command),
@@ -103,6 +105,7 @@ impl Cli {
             Command::System(command) => Box::pin(command::system::run(command)).await,
             Command::Access(command) => Box::pin(command::access::run(command)).await,
             Command::Queues(args) => Box::pin(command::queues::run(args)).await,
+            Command::Top(args) => Box::pin(command::top::run(args)).await,
             Command::Bus(command) => Box::pin(command::bus::run(command)).await,
             Command::Alerts(args) => Box::pin(command::alerts::run(args)).await,
             Command::Why(args) => Box::pin(command::why::run(args)).await,

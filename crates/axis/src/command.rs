@@ -21,6 +21,7 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod system;
+pub(crate) mod top;
 pub(crate) mod trace;
 pub(crate) mod unmatched;
 pub(crate) mod verify;

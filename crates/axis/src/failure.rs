@@ -47,16 +47,23 @@ impl Failure {
         Self::Refused(format!("cannot {doing} {}: {error}", path.display()))
     }
 
+    /// What is said of it; empty if all has been said.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Told => "",
+            Self::Refused(text) | Self::Usage(text) | Self::Unreachable(text) => text,
+        }
+    }
+
     /// Prints the failure to stderr and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        let (code, text) = match self {
-            Self::Told => (1, None),
-            Self::Refused(text) => (1, Some(text)),
-            Self::Usage(text) => (2, Some(text)),
-            Self::Unreachable(text) => (3, Some(text)),
+        let code = match self {
+            Self::Told | Self::Refused(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Unreachable(_) => 3,
         };
-        if let Some(text) = text {
-            eprintln!("axis: {text}");
+        if !matches!(self, Self::Told) {
+            eprintln!("axis: {}", self.text());
         }
         ExitCode::from(code)
     }

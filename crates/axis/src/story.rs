@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use api::v1;
+use ledger::time::Ms;
 
 use crate::output::{self, Paint, Tone};
 use crate::{shape, words};
@@ -26,6 +27,23 @@ pub(crate) fn clock(iso: &str) -> String {
         &iso[..4],
         &iso[11..19]
     )
+}
+
+/// How long ago a time of the axis was, in two units at most: `45 giây`, `3 giờ 05`. What is no
+/// time stays as it is.
+pub(crate) fn age(iso: &str, now: Ms) -> String {
+    let Ok(at) = Ms::parse(iso) else {
+        return iso.to_owned();
+    };
+    // A clock that was set back makes nothing younger than now.
+    let seconds = now.0.saturating_sub(at.0).max(0) / 1_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match () {
+        () if minutes == 0 => format!("{seconds} giây"),
+        () if hours == 0 => format!("{minutes} phút"),
+        () if days == 0 => format!("{hours} giờ {:02}", minutes % 60),
+        () => format!("{days} ngày {} giờ", hours % 24),
+    }
 }
 
 /// An agency by its name and code.

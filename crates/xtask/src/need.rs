@@ -79,6 +79,13 @@ pub(crate) const STRACE: Tool = Tool {
     source: Source::Apt(&["strace"]),
 };
 
+/// Gives a program a terminal of its own.
+pub(crate) const SCRIPT: Tool = Tool {
+    name: "script",
+    probe: &["script", "--version"],
+    source: Source::Apt(&["bsdutils"]),
+};
+
 /// A broker of our own for each test that needs one; the packaged service is never started.
 pub(crate) const RABBITMQ: Tool = Tool {
     name: "rabbitmq-server",

@@ -44,7 +44,7 @@ const PARTS: &[Part] = &[
     CLIPPY,
     RUSTDOC,
     Part { name: "build", what: "everything compiles, tests included", needs: &[], run: build },
-    Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE, &need::XMLLINT, &need::PROMETHEUS], run: tests },
+    Part { name: "tests", what: "unit, crate and end-to-end tests", needs: &[&need::GIT, &need::STRACE, &need::SCRIPT, &need::XMLLINT, &need::PROMETHEUS], run: tests },
     Part { name: "broker", what: "the bus keeps its promises over RabbitMQ, whatever becomes of the broker", needs: &[&need::RABBITMQ], run: broker },
     Part { name: "duties", what: "the page of duties is in step, and what it names as proof was green", needs: &[], run: duties::check },
     Part { name: "prometheus", what: "each alert rule fires on what it is for and is silent on a healthy axis", needs: &[&need::PROMETHEUS], run: prometheus },

@@ -3,6 +3,7 @@
 use api::client::Client;
 use api::v1;
 use clap::ValueEnum;
+use ledger::time::{Clock, Ms};
 
 use crate::door::{LookArgs, Patience};
 use crate::failure::Failure;
@@ -35,6 +36,24 @@ pub(crate) struct Which {
     all: bool,
 }
 
+impl Which {
+    /// The request for the first page.
+    pub(crate) fn request(&self, page_size: u32) -> v1::QueuesRequest {
+        let by = match self.by {
+            By::System => v1::QueuesBy::System,
+            By::Agency => v1::QueuesBy::Agency,
+        };
+        v1::QueuesRequest {
+            by: by.into(),
+            agency: self.agency.clone(),
+            system: self.system.clone(),
+            all: self.all,
+            page_size,
+            page_token: String::new(),
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -65,7 +84,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    output::line(table(args.which.by, &queues))?;
+    let now = Clock::system().now();
+    output::line(table(args.which.by, &queues, now))?;
     Ok(())
 }
 
@@ -73,23 +93,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A refusal, or no axis there.
-pub(crate) async fn fetch(
-    client: &Client,
-    which: &Which,
-    max: usize,
-) -> Result<Vec<shape::Queue>, Failure> {
-    let by = match which.by {
-        By::System => v1::QueuesBy::System,
-        By::Agency => v1::QueuesBy::Agency,
-    };
-    let mut request = v1::QueuesRequest {
-        by: by.into(),
-        agency: which.agency.clone(),
-        system: which.system.clone(),
-        all: which.all,
-        page_size: u32::try_from(max.min(2_000)).unwrap_or(2_000),
-        page_token: String::new(),
-    };
+async fn fetch(client: &Client, which: &Which, max: usize) -> Result<Vec<shape::Queue>, Failure> {
+    let mut request = which.request(u32::try_from(max.min(2_000)).unwrap_or(2_000));
     let mut queues = Vec::new();
     loop {
         let page = client.queues(request.clone()).await?;
@@ -126,8 +131,8 @@ pub(crate) const fn header(by: By) -> [&'static str; 14] {
     ]
 }
 
-/// A line's cells.
-pub(crate) fn cells(queue: &shape::Queue) -> [String; 14] {
+/// A line's cells; how long the oldest has waited is told as of `now`.
+pub(crate) fn cells(queue: &shape::Queue, now: Ms) -> [String; 14] {
     let (one, two) = match (&queue.system, &queue.agency) {
         (Some(system), _) if system.is_empty() => ("—".to_owned(), String::new()),
         (Some(system), _) => (system.clone(), String::new()),
@@ -151,16 +156,21 @@ pub(crate) fn cells(queue: &shape::Queue) -> [String; 14] {
         queue.unacked.to_string(),
         queue.dead.to_string(),
         queue.streams.to_string(),
-        time(&queue.oldest_at),
+        queue
+            .oldest_at
+            .as_deref()
+            .map(|at| story::age(at, now))
+            .unwrap_or_default(),
         queue.in_per_minute.to_string(),
         queue.out_per_minute.to_string(),
         time(&queue.last_fetch_at),
     ]
 }
 
-fn table(by: By, queues: &[shape::Queue]) -> String {
+/// All lines under their headings.
+pub(crate) fn table(by: By, queues: &[shape::Queue], now: Ms) -> String {
     if queues.is_empty() {
         return "Không có gì đang chờ (nothing waits).".to_owned();
     }
-    output::table(header(by), queues.iter().map(cells))
+    output::table(header(by), queues.iter().map(|queue| cells(queue, now)))
 }
