@@ -43,6 +43,18 @@ pub enum ConvertError {
     /// A part of the body says base64 and is none.
     #[error("the part {0} of the multipart body is not in the encoding that it names")]
     BadPart(String),
+    /// The last boundary of the body is missing.
+    #[error("the multipart body ends without its last boundary: it is cut off")]
+    CutOff,
+    /// The body has more parts than any package has files.
+    #[error("the multipart body has more than {0} parts")]
+    TooManyParts(usize),
+    /// The files are in a document of their own, as the older form allows. It says neither whose
+    /// they are nor to whom they go, so that nothing but a guess could bring the two together.
+    #[error(
+        "the files are in an AllDocument, which is not converted: it does not say whose they are. Convert the envelope with its files as the other parts of one multipart/related body"
+    )]
+    FilesAlone,
     /// A file that is announced is not there. In the older form files stand outside the envelope.
     #[error(
         "the file {0} is announced, but not in this body; convert the whole multipart/related body, not the envelope alone"
@@ -68,6 +80,18 @@ impl ConvertError {
             }
             ConvertError::BadPart(part) => {
                 format!("Phần {part} không đúng cách mã hóa đã khai.")
+            }
+            ConvertError::CutOff => {
+                "Nội dung nhiều phần thiếu ranh giới kết thúc: dữ liệu bị cắt.".to_owned()
+            }
+            ConvertError::TooManyParts(most) => {
+                format!("Nội dung nhiều phần có hơn {most} phần.")
+            }
+            ConvertError::FilesAlone => {
+                "Các tệp nằm trong AllDocument, không chuyển được: nó không \
+                 ghi tệp của gói nào. Hãy chuyển phong bì cùng các tệp, mỗi tệp là một phần của \
+                 nội dung multipart/related."
+                    .to_owned()
             }
             ConvertError::NoFile(name) => format!(
                 "Tệp {name} có trong danh mục nhưng không có trong nội dung; hãy chuyển cả nội \
@@ -103,9 +127,12 @@ pub fn convert(package: &[u8], limits: &Limits) -> Result<Converted, ConvertErro
     let mut envelope = None;
     let mut files = Vec::new();
     for part in parts {
-        if envelope.is_none() && part.is_xml() {
+        if part.is_xml() {
             let reading = read_older(&part.bytes, limits);
-            if reading.form == Form::Soap {
+            if is_all_document(&reading) {
+                return Err(ConvertError::FilesAlone);
+            }
+            if envelope.is_none() && reading.form == Form::Soap {
                 envelope = Some((reading, part.start));
                 continue;
             }
@@ -133,6 +160,9 @@ fn finish(
             _ => ConvertError::NotOlder,
         });
     }
+    if is_all_document(&reading) {
+        return Err(ConvertError::FilesAlone);
+    }
     if let Some(refusal) = reading.refusal_at(Level::Readable) {
         return Err(ConvertError::Unreadable(Box::new(refusal.clone())));
     }
@@ -157,6 +187,14 @@ fn finish(
         }
     };
     Ok(Converted { bytes, changes })
+}
+
+/// Whether the root is that of files without an envelope.
+fn is_all_document(reading: &Reading) -> bool {
+    let mut findings = reading.findings.iter();
+    findings.any(|finding| {
+        finding.code == FindingCode::OlderFormSoap && finding.detail == crate::read::ALL_DOCUMENT
+    })
 }
 
 /// The files of the body, in the order of the manifest, and behind them those that it does not

@@ -208,6 +208,9 @@ fn read_until(source: impl BufRead, limits: &Limits, mut frame: Frame) -> io::Re
     })
 }
 
+/// The root of the files of the older form, where they travel without their envelope.
+pub(crate) const ALL_DOCUMENT: &str = "AllDocument";
+
 /// All that is gathered while reading, before it is put together.
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
@@ -258,9 +261,9 @@ impl Frame {
             }
             return;
         }
-        if label == "AllDocument" {
+        if label == ALL_DOCUMENT {
             self.form = Form::Soap;
-            c.stop_here(FindingCode::OlderFormSoap, "AllDocument");
+            c.stop_here(FindingCode::OlderFormSoap, ALL_DOCUMENT);
             return;
         }
         if matches!(space, Space::Draft | Space::EDoc) {

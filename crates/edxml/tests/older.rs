@@ -246,6 +246,22 @@ fn what_cannot_be_converted_whole_is_not_converted() {
         fails(&body("", "xin chào")),
         ConvertError::NoEnvelope
     ));
+    // Files in a document of their own, before the envelope, behind it, or without it.
+    let files = "<AllDocument><Document><Attach><Attachment><name>a</name></Attachment></Attach></Document></AllDocument>";
+    assert!(matches!(fails(files.as_bytes()), ConvertError::FilesAlone));
+    assert!(matches!(fails(&body("", files)), ConvertError::FilesAlone));
+    let part = format!("--b1\r\nContent-Type: text/xml\r\n\r\n{files}\r\n--b1--");
+    let both = String::from_utf8_lossy(&body("", ENVELOPE)).replace("--b1--", &part);
+    assert!(matches!(fails(both.as_bytes()), ConvertError::FilesAlone));
+    // A body cut off anywhere is no whole body.
+    let whole = body("", ENVELOPE);
+    for end in (0..whole.len() - 3).step_by(7) {
+        convert(&whole[..end], &limits).unwrap_err();
+    }
+    assert!(matches!(
+        fails(&whole[..whole.len() - 4]),
+        ConvertError::CutOff
+    ));
     let broken = String::from_utf8_lossy(&body("", ENVELOPE)).replace("JVBERi0x", "JVBERi0*");
     assert!(matches!(fails(broken.as_bytes()), ConvertError::BadPart(id) if id == "f1@axis"));
 }
