@@ -10,7 +10,7 @@ use api::v1;
 use testkit::{Axis, Cli};
 
 use crate::house::{
-    House, SMALL, document, drain, eventually, fetch, push, refused, settle, try_push,
+    B, House, SMALL, document, drain, eventually, fetch, push, refused, settle, try_push,
 };
 
 /// A mounted file system; unmounted when dropped.
@@ -60,7 +60,7 @@ async fn a_full_disk_stops_pushes_while_fetching_and_settling_go_on_and_it_recov
     );
     let axis = Axis::builder()
         .data(disk.0.join("axis-data"))
-        .config(SMALL)
+        .config(format!("{SMALL}[alerts]\nevery_seconds = 1\n"))
         .expect_log("the next journal segment cannot be made")
         .start()
         .unwrap();
@@ -102,6 +102,32 @@ async fn a_full_disk_stops_pushes_while_fetching_and_settling_go_on_and_it_recov
         operator.info(v1::InfoRequest {}).await.unwrap().space,
         "reserve"
     );
+    // The operator hears of it once, and whoever asks what is stuck is told first of all.
+    let alerts = |more: &[&str]| {
+        let args = [&["alerts", "--json"], more].concat();
+        let mut alerts = house
+            .axis
+            .operate(args)
+            .unwrap()
+            .ok()
+            .unwrap()
+            .json()
+            .unwrap();
+        alerts.retain(|alert| alert["kind"] == "disk-reserve");
+        alerts
+    };
+    eventually("the alert", || async {
+        (alerts(&[]).len() == 1).then_some(())
+    })
+    .await;
+    let why = house.ask(&["why", B]);
+    let causes = why[0]["findings"].as_array().unwrap();
+    assert!(
+        causes
+            .iter()
+            .any(|finding| finding["cause"] == "DISK_RESERVE"),
+        "{why:?}"
+    );
     // A recall and all that lets deliveries out go on.
     push(&a, &recalled.recalling("Ban hành nhầm").bytes()).await;
     let waiting = 2 + usize::try_from(accepted).unwrap();
@@ -133,6 +159,15 @@ async fn a_full_disk_stops_pushes_while_fetching_and_settling_go_on_and_it_recov
     })
     .await;
     assert!(!receipt.duplicate);
+    eventually("the end of the alert", || async {
+        alerts(&[]).is_empty().then_some(())
+    })
+    .await;
+    let all = alerts(&["--all"]);
+    assert!(
+        all.len() == 1 && all[0]["cleared_at"].is_string(),
+        "{all:?}"
+    );
     push(&a, &large).await;
     let b = house.client(&house.b).await;
     assert_eq!(drain(&b).await.len(), 2);

@@ -339,7 +339,8 @@ impl Config {
         let files = [&self.grpc.tls, &self.console.tls];
         let mut files: Vec<_> = files
             .into_iter()
-            .filter_map(|tls| tls.cert.clone())
+            .flat_map(|tls| [tls.cert.clone(), tls.client_crl.clone()])
+            .flatten()
             .collect();
         files.dedup();
         files
@@ -383,6 +384,7 @@ impl Config {
                 reasons: self.reasons.options(),
             },
             version: VERSION.to_owned(),
+            ..exchange::Options::new(&self.data.dir)
         }
     }
 

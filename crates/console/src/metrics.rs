@@ -175,10 +175,12 @@ impl Metrics {
         let mut oldest = [None; 4];
         for (system, waits) in &backlog.systems {
             let name = system.as_ref().map_or("", |system| system.as_str());
-            for ((lane, word), oldest) in waits.lanes.iter().zip(LANES).zip(&mut oldest) {
+            for (lane, word) in waits.lanes.iter().zip(LANES) {
                 let name = name.to_owned();
                 gauge!("axis_deliveries_waiting", "system" => name, "lane" => word)
                     .set(number(lane.waiting));
+            }
+            for (lane, oldest) in waits.offered.iter().zip(&mut oldest) {
                 *oldest = [*oldest, lane.oldest].into_iter().flatten().min();
             }
         }

@@ -162,7 +162,7 @@ causes! {
         "Hệ thống {system} đang bị đình chỉ: không kết nối được."
         "The system {system} is suspended: it cannot connect."
         "axis system list";
-    /// The system has neither key nor certificate.
+    /// The system has neither key nor certificate that is valid.
     NoCredentials "NO_CREDENTIALS" Operator
         "Hệ thống {system} không còn khóa hay chứng thư nào: không kết nối được."
         "The system {system} has neither a key nor a certificate: it cannot connect."

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus::Depth;
+use ledger::event::Attachment;
 use ledger::id::{AgencyId, SystemId};
 use ledger::pause::Paused;
 use ledger::registry::{Registry, System};
@@ -233,9 +234,14 @@ fn state(figures: &Figures, around: &Around, now: Ms) -> QueueState {
     }
 }
 
-/// Whether a system can show who it is.
-pub(crate) fn is_shut_out(system: &System) -> bool {
-    system.facts.suspended || (system.keys.is_empty() && system.pins.is_empty())
+/// Whether a system cannot show who it is: it is suspended, or nothing it has is valid any more.
+/// Of an `amqp` system the broker has checked that.
+pub(crate) fn is_shut_out(registry: &Registry, system: &System) -> bool {
+    let at = registry.at();
+    let is_known = system.keys_at(at).next().is_some()
+        || system.pins_at(at).next().is_some()
+        || system.facts.attachment() == Attachment::Amqp;
+    system.facts.suspended || !is_known
 }
 
 /// Sums the counts up by line. Its cost is the receivers' number, whatever waits for them: the
@@ -483,6 +489,20 @@ struct Sight<'a> {
     last_fetch_by_system: BTreeMap<SystemId, Ms>,
 }
 
+impl Inner {
+    /// Who takes from the bus for a system: its streams here, or its own consumers on the
+    /// broker as last heard; and whether it stands still without the bus.
+    pub(crate) fn consumers(&self, system: &SystemId) -> (u32, bool) {
+        let outlet = self.relay.outlet_of(system);
+        if outlet.is_some_and(|outlet| outlet.is_amqp()) {
+            let depths = self.depths.of(system).into_iter();
+            return (depths.map(|depth| depth.consumers).max().unwrap_or(0), true);
+        }
+        let streams = self.relay.streams(system);
+        (streams, streams > 0)
+    }
+}
+
 impl<'a> Sight<'a> {
     fn of(inner: &'a Inner, registry: &'a Registry) -> Self {
         let leased = inner.leases.counts();
@@ -524,7 +544,7 @@ impl<'a> Sight<'a> {
         let shut_out = |system: &SystemId| {
             self.registry
                 .system(system.as_str())
-                .is_some_and(is_shut_out)
+                .is_some_and(|system| is_shut_out(self.registry, system))
         };
         let pauses = self.registry.pauses();
         let known = Around {
@@ -542,7 +562,7 @@ impl<'a> Sight<'a> {
                         ..known
                     };
                 };
-                let (streams, needs_bus) = self.consumers(system);
+                let (streams, needs_bus) = self.inner.consumers(system);
                 Around {
                     blocked: self.blocked || (self.bus_trouble && needs_bus),
                     shut_out: shut_out(system),
@@ -564,28 +584,14 @@ impl<'a> Sight<'a> {
                         || (!systems.is_empty()
                             && of.all(|id| pauses.of(&Paused::System(id.clone())).is_some())),
                     blocked: self.blocked
-                        || (self.bus_trouble && systems.iter().any(|id| self.consumers(id).1)),
-                    streams: systems.iter().map(|id| self.consumers(id).0).sum(),
+                        || (self.bus_trouble
+                            && systems.iter().any(|id| self.inner.consumers(id).1)),
+                    streams: systems.iter().map(|id| self.inner.consumers(id).0).sum(),
                     last_fetch: self.last_fetch.get(agency).copied(),
                     ..known
                 }
             }
         }
-    }
-
-    /// Who takes from the bus for a system: its streams here, or its own consumers on the
-    /// broker as last heard; and whether it stands still without the bus.
-    fn consumers(&self, system: &SystemId) -> (u32, bool) {
-        let relay = &self.inner.relay;
-        if relay
-            .outlet_of(system)
-            .is_some_and(|outlet| outlet.is_amqp())
-        {
-            let depths = self.inner.depths.of(system).into_iter();
-            return (depths.map(|depth| depth.consumers).max().unwrap_or(0), true);
-        }
-        let streams = relay.streams(system);
-        (streams, streams > 0)
     }
 
     fn told(&self, key: Key, figures: Figures, around: &Around) -> QueueLine {

@@ -243,6 +243,7 @@ impl Exchange {
             ledger_options.node = options.node;
             ledger_options.clock = options.clock.clone();
             ledger_options.anchors = options.anchors.clone();
+            ledger_options.disk = Arc::clone(&options.disk);
             ledger_options.journal.segment_size = options.segment_size;
             let (ledger, start) = Ledger::open(ledger_options, &mut progress)?;
             let key_file = options

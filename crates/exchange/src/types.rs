@@ -787,6 +787,8 @@ pub struct Options {
     pub segment_size: u64,
     /// A file outside the data folder that anchors are appended to.
     pub anchors: Option<PathBuf>,
+    /// The disk under the journal: the system's, or one that a test breaks.
+    pub disk: Arc<dyn journal::disk::Disk>,
     /// From when on something is an alert.
     pub alerts: crate::AlertLimits,
     /// What the province sets of the rules.
@@ -814,6 +816,7 @@ impl Options {
             vhost: "/".to_owned(),
             segment_size: 64 << 20,
             anchors: None,
+            disk: Arc::new(journal::disk::OsDisk),
             alerts: crate::AlertLimits::default(),
             rules: crate::RuleOptions::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -417,7 +417,7 @@ impl Inner {
         let Some(id) = system else { return standing };
         if let Some(system) = registry.system(id.as_str()) {
             standing.suspended = system.facts.suspended;
-            standing.no_credentials = !system.facts.suspended && is_shut_out(system);
+            standing.no_credentials = !system.facts.suspended && is_shut_out(registry, system);
         }
         standing.paused = registry.pauses().between(id, receiver).is_some();
         standing.streams = self.relay.streams(id);

@@ -77,7 +77,14 @@ impl Ms {
 
 /// The clock of the whole exchange: the system's, or one that a test sets.
 #[derive(Debug, Clone, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+pub struct Clock(Option<Arc<Set>>);
+
+#[derive(Debug)]
+struct Set {
+    /// The moment, or how far it is ahead of the system's clock if it passes.
+    ms: AtomicI64,
+    passes: bool,
+}
 
 impl Clock {
     /// The system's clock.
@@ -89,28 +96,43 @@ impl Clock {
     /// A clock that stands until [`Clock::advance`] moves it.
     #[must_use]
     pub fn standing_at(now: Ms) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(now.0))))
+        Self::set(now.0, false)
+    }
+
+    /// A clock that passes as the system's does, and jumps when [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn that_jumps() -> Self {
+        Self::set(0, true)
+    }
+
+    fn set(ms: i64, passes: bool) -> Self {
+        let ms = AtomicI64::new(ms);
+        Self(Some(Arc::new(Set { ms, passes })))
     }
 
     /// Now.
     #[must_use]
     pub fn now(&self) -> Ms {
+        let system = || Timestamp::now().as_millisecond();
         match &self.0 {
-            Some(set) => Ms(set.load(Ordering::SeqCst)),
-            None => Ms(Timestamp::now().as_millisecond()),
+            None => Ms(system()),
+            Some(set) => {
+                let ms = set.ms.load(Ordering::SeqCst);
+                Ms(if set.passes { system() + ms } else { ms })
+            }
         }
     }
 
-    /// Whether it is the system's, which passes by itself.
+    /// Whether it passes by itself.
     #[must_use]
-    pub const fn is_system(&self) -> bool {
-        self.0.is_none()
+    pub fn passes(&self) -> bool {
+        self.0.as_ref().is_none_or(|set| set.passes)
     }
 
-    /// Moves a standing clock; the system's does not move.
+    /// Moves a test's clock; the system's does not move.
     pub fn advance(&self, ms: i64) {
         if let Some(set) = &self.0 {
-            set.fetch_add(ms, Ordering::SeqCst);
+            set.ms.fetch_add(ms, Ordering::SeqCst);
         }
     }
 }

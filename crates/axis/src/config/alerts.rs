@@ -69,6 +69,7 @@ impl Alerts {
             index_lag: self.index_lag_rows,
             ending: Duration::from_secs(self.ending_days * 86_400),
             clock: Duration::from_secs(self.clock_seconds),
+            ..exchange::AlertLimits::default()
         }
     }
 

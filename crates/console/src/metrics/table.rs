@@ -62,7 +62,7 @@ metrics! {
     Gauge "axis_disk_reserve" [""] "1 while only the reserve is left: new packages are refused, the rest goes on. Add space.";
     Gauge "axis_deliveries_open" ["state"] "Open deliveries by state: held, pending, fetched, forwarding, dead. dead: `axis dead list`.";
     Gauge "axis_deliveries_waiting" ["system, lane"] "Deliveries that may be offered, by system and lane; an empty system stands for agencies that no system serves. Growing: `axis why SYSTEM`.";
-    Gauge "axis_oldest_waiting_seconds" ["lane"] "Age of the oldest delivery that waits, by lane; 0 if none does. High in flash or urgent: call the receiver.";
+    Gauge "axis_oldest_waiting_seconds" ["lane"] "Age of the oldest delivery that waits, by lane; 0 if none does; without what a pause keeps back. High in flash or urgent: call the receiver.";
     Gauge "axis_leases" [""] "Deliveries in a receiver's hands, not settled. High and standing: a receiver does not settle.";
     Gauge "axis_streams" [""] "Subscribe streams attached. A fall: receivers were cut off.";
     Gauge "axis_agencies" [""] "Agencies in the registry.";

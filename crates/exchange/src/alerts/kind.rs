@@ -135,16 +135,16 @@ kinds! {
     /// The oldest waiting delivery of a system's lane is over its limit.
     OldestAge = "oldest-age", Critical, "system/lane" {
         title: "Văn bản chờ quá hạn theo làn ưu tiên", "A document waits longer than its lane allows";
-        means: "Có văn bản chờ hệ thống này nhận lâu hơn hạn của làn ưu tiên (hỏa tốc, khẩn, trạng thái, thường).",
-               "A delivery has waited for this system longer than the limit of its lane (flash, urgent, status, routine).";
+        means: "Có văn bản chờ hệ thống này nhận lâu hơn hạn của làn ưu tiên (hỏa tốc, khẩn, trạng thái, thường). Việc giao đang tạm dừng thì không tính.",
+               "A delivery has waited for this system longer than the limit of its lane (flash, urgent, status, routine). What a pause keeps back does not count.";
         act: "`axis queues` và `axis why HỆ-THỐNG` cho biết vì sao; liên hệ đầu mối của hệ thống nhận. Với văn bản khẩn, báo ngay đơn vị nhận bằng kênh khác.",
              "`axis queues` and `axis why SYSTEM` tell why; call the receiving system's contact. For an urgent document tell the receiver by another channel now.";
     }
     /// Something waits and nobody takes it.
     QueueUnattended = "queue-unattended", Warning, "system" {
         title: "Hàng đợi không có ai nhận", "A queue without a consumer";
-        means: "Có văn bản chờ, nhưng hệ thống nhận không mở luồng nhận và không lấy văn bản nào trong thời gian quy định.",
-               "Deliveries wait, and the system has neither a stream open nor fetched anything for the time set.";
+        means: "Có văn bản chờ, nhưng hệ thống nhận không mở luồng nhận và không lấy văn bản nào trong thời gian quy định. Thời gian tạm dừng giao không tính.",
+               "Deliveries wait, and the system has neither a stream open nor fetched anything for the time set. The time of a pause does not count.";
         act: "Liên hệ đầu mối của hệ thống nhận: phần mềm có chạy, mạng và chứng thư có còn dùng được? `axis why HỆ-THỐNG`.",
              "Call the system's contact: does its software run, do network and certificate work? `axis why SYSTEM`.";
     }
@@ -198,19 +198,19 @@ kinds! {
     }
     /// A certificate ends soon, or has ended.
     CertificateEnding = "certificate-ending", Warning, "file" {
-        title: "Chứng thư sắp hết hạn", "A certificate is ending";
-        means: "Khi chứng thư hết hạn, các hệ thống không kết nối được nữa.",
-               "When it has ended, systems cannot connect.";
-        act: "Cấp chứng thư mới vào cùng tệp; trục nạp lại mà không ngừng phục vụ (hoặc khởi động lại).",
-             "Put a new certificate into the same file; the axis reloads it (or restart it).";
+        title: "Chứng thư hoặc danh sách thu hồi sắp hết hạn", "A certificate or revocation list is ending";
+        means: "Khi chứng thư của cổng nghe hết hạn, các hệ thống không kết nối được nữa; danh sách thu hồi (CRL) quá hạn không còn cho biết chứng thư nào mới bị thu hồi.",
+               "When a listener's certificate has ended, systems cannot connect; a revocation list (CRL) that has ended tells nothing of certificates revoked since.";
+        act: "Đặt chứng thư hoặc CRL mới vào cùng tệp; trục nạp lại mà không ngừng phục vụ (hoặc khởi động lại).",
+             "Put the new certificate or list into the same file; the axis reloads it (or restart it).";
     }
     /// A system's key ends soon, or has ended.
     KeyEnding = "key-ending", Warning, "system/key" {
-        title: "Khóa của hệ thống sắp hết hạn", "A system's key is ending";
-        means: "Khi khóa hết hạn, hệ thống này không kết nối được nữa.",
-               "When it has ended, the system cannot connect.";
-        act: "Cấp khóa mới (`axis system add-key`), giao cho đầu mối của hệ thống, rồi thu hồi khóa cũ.",
-             "Make a new key (`axis system add-key`), hand it to the system's contact, then revoke the old one.";
+        title: "Khóa hoặc chứng thư của hệ thống sắp hết hạn", "A system's key or certificate is ending";
+        means: "Hệ thống này không còn khóa (hoặc chứng thư) nào dùng được lâu hơn; khi hết hạn, hệ thống không kết nối được nữa.",
+               "The system has no key (or certificate) that lasts longer; when it has ended, the system cannot connect.";
+        act: "Cấp khóa mới (`axis system key HỆ-THỐNG`, chứng thư: thêm `--cert TỆP`), giao cho đầu mối của hệ thống, rồi thu hồi khóa cũ.",
+             "Make a new key (`axis system key SYSTEM`; a certificate: with `--cert FILE`), hand it to the system's contact, then revoke the old one.";
     }
     /// A package with a mark of state secrets was refused.
     SecretMark = "secret-mark", Warning, "system" {
@@ -225,8 +225,8 @@ kinds! {
         title: "Đồng hồ máy chủ sai", "The clock is off";
         means: "Đồng hồ vừa nhảy so với thời gian trôi thật. Thứ tự văn bản không bị ảnh hưởng, nhưng thời điểm ghi trong biên nhận có thể sai.",
                "The wall clock jumped against the time that passed. Order is not touched, but times in receipts may be wrong.";
-        act: "Kiểm tra đồng bộ thời gian (`timedatectl`, `chronyc tracking`). Cảnh báo tự hết sau một giờ đồng hồ chạy đều.",
-             "Check time synchronisation (`timedatectl`, `chronyc tracking`). The alert ends after an hour of a steady clock.";
+        act: "Kiểm tra đồng bộ thời gian (`timedatectl`, `chronyc tracking`). Trục chỉ thấy đồng hồ nhảy, không thấy đồng hồ sai từ đầu: máy chủ phải có NTP. Cảnh báo tự hết sau một giờ đồng hồ chạy đều.",
+             "Check time synchronisation (`timedatectl`, `chronyc tracking`). The axis sees a jump, not a clock that was wrong all along: the host needs NTP. The alert ends after an hour of a steady clock.";
     }
 }
 

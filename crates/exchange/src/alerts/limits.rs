@@ -17,10 +17,12 @@ pub struct AlertLimits {
     pub sync: Duration,
     /// Rows that may wait for the index.
     pub index_lag: usize,
-    /// How long before its end a certificate or key is said to be ending.
+    /// How long before its end a certificate, a revocation list or a key is said to be ending.
     pub ending: Duration,
     /// How far the wall clock may move against the time that passed.
     pub clock: Duration,
+    /// How long after its last jump the wall clock is steady again.
+    pub steady: Duration,
 }
 
 impl Default for AlertLimits {
@@ -41,6 +43,7 @@ impl Default for AlertLimits {
             index_lag: 500_000,
             ending: Duration::from_secs(30 * DAY),
             clock: Duration::from_secs(5),
+            steady: Duration::from_secs(60 * MINUTE),
         }
     }
 }

@@ -284,7 +284,7 @@ impl Inner {
         let key = (kind.name().to_owned(), subject);
         {
             let mut board = self.alerts.board();
-            if watch::quiet(kind).is_some() {
+            if watch::quiet(kind, &self.options.alerts).is_some() {
                 board.seen.insert(key.clone(), now);
             }
             if board.standing.contains_key(&key) {

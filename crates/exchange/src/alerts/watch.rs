@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use bus::amqp::{Cause, Link, LinkState};
 use ledger::id::{AgencyId, SystemId};
+use ledger::pause::Paused;
 use ledger::registry::Registry;
-use ledger::tally::Tally;
+use ledger::tally::{LaneTally, Tally};
 use ledger::time::Ms;
 
 use super::{AlertLimits, Kind, Wish, Words};
+use crate::admission::hex;
 use crate::service::Inner;
 
 /// What is dear and changes slowly is looked at no more often.
@@ -30,9 +32,10 @@ const LANES: [&str; 4] = ["flash", "urgent", "status", "routine"];
 
 /// After how long without another an alert of this kind ends by itself; `None` = its
 /// condition says when.
-pub(super) const fn quiet(kind: Kind) -> Option<Duration> {
+pub(super) const fn quiet(kind: Kind, limits: &AlertLimits) -> Option<Duration> {
     match kind {
-        Kind::BusJunk | Kind::ClockOff => Some(Duration::from_secs(3_600)),
+        Kind::BusJunk => Some(Duration::from_secs(3_600)),
+        Kind::ClockOff => Some(limits.steady),
         Kind::SecretMark => Some(Duration::from_secs(86_400)),
         _ => None,
     }
@@ -54,11 +57,15 @@ pub struct Backlog {
 pub struct SystemBacklog {
     /// By lane, in serving order.
     pub lanes: [LaneBacklog; 4],
+    /// The same without what a pause keeps back: nobody is to be hurried to fetch that.
+    pub offered: [LaneBacklog; 4],
+    /// A pause keeps something back.
+    pub is_paused: bool,
     /// Deliveries that were given up.
     pub dead: u64,
     /// When one of its agencies last fetched, since the start.
     pub last_fetch: Option<Ms>,
-    /// Streams attached.
+    /// Streams attached; of an `amqp` system its consumers on the broker, as last heard.
     pub streams: u32,
 }
 
@@ -72,8 +79,9 @@ pub struct LaneBacklog {
 }
 
 impl SystemBacklog {
+    /// The oldest that the system could have.
     fn oldest(&self) -> Option<Ms> {
-        self.lanes.iter().filter_map(|lane| lane.oldest).min()
+        self.offered.iter().filter_map(|lane| lane.oldest).min()
     }
 }
 
@@ -86,6 +94,9 @@ pub(super) struct Watch {
     seldom: Option<Instant>,
     /// The last looks that saw a sync, the newest in the lowest bit: whether it was slow.
     syncs: u16,
+    /// When a pause was last seen to keep something back from a system: since then nobody could
+    /// have fetched it.
+    paused: BTreeMap<Option<SystemId>, Ms>,
 }
 
 impl Watch {
@@ -101,6 +112,7 @@ impl Watch {
             } else {
                 0
             },
+            paused: BTreeMap::new(),
         }
     }
 
@@ -119,7 +131,7 @@ impl Watch {
         }
         let backlog = count(inner, now);
         self.judge(inner, &backlog, now, &mut found);
-        found.quieten(inner, now);
+        found.quieten(inner, &self.limits, now);
         found.wishes(inner)
     }
 
@@ -172,7 +184,7 @@ impl Watch {
     fn clock(&mut self, inner: &Inner, found: &mut Found) {
         let (was, wall) = std::mem::replace(&mut self.clock, (Instant::now(), inner.now()));
         let off = jump(wall, self.clock.1, self.clock.0 - was);
-        if inner.options.clock.is_system()
+        if inner.options.clock.passes()
             && off.unsigned_abs() > as_ms(self.limits.clock).unsigned_abs()
         {
             let detail = Words::new(
@@ -204,7 +216,7 @@ impl Watch {
         );
     }
 
-    /// Certificates and keys that end soon.
+    /// Certificates of the listeners, and systems' keys and pinned certificates, that end soon.
     fn ends(&self, inner: &Inner, now: Ms, found: &mut Found) {
         let soon = Ms(now.0 + as_ms(self.limits.ending));
         if let Some(watched) = inner.alerts.certificates() {
@@ -215,25 +227,42 @@ impl Watch {
             );
         }
         let registry = inner.ledger.registry();
-        let mut keys = Vec::new();
+        let mut ending = Vec::new();
         for system in registry.systems().filter(|system| !system.facts.suspended) {
-            for key in &system.keys {
-                if let Some(not_after) = key.not_after_ms.map(Ms).filter(|end| *end < soon) {
-                    keys.push((
-                        format!("{}/{}", system.facts.system, key.key_id),
-                        ends(not_after),
-                    ));
+            let id = &system.facts.system;
+            let keys = system.keys.iter();
+            let keys = keys.map(|key| (key.key_id.to_string(), key.not_after_ms));
+            let pins = system.pins.iter().map(|pin| {
+                let hash = hex(&pin.spki_sha256);
+                let begin = hash.get(..12).unwrap_or(&hash);
+                (format!("cert-{begin}"), pin.not_after_ms)
+            });
+            for credentials in [keys.collect::<Vec<_>>(), pins.collect()] {
+                let soon = |end: Option<i64>| end.map(Ms).filter(|end| *end < soon);
+                // One that lasts takes over from those that end: they are being changed.
+                if credentials.iter().any(|(_, end)| soon(*end).is_none()) {
+                    continue;
                 }
+                ending.extend(credentials.into_iter().filter_map(|(name, end)| {
+                    soon(end).map(|end| (format!("{id}/{name}"), ends(end)))
+                }));
             }
         }
-        found.all(Kind::KeyEnding, keys);
+        found.all(Kind::KeyEnding, ending);
     }
 
-    fn judge(&self, inner: &Inner, round: &Backlog, now: Ms, found: &mut Found) {
+    /// What waits too long, is left alone, or was given up. A pause is on purpose: what it
+    /// keeps back hurries nobody, and when it is over nobody was away meanwhile.
+    fn judge(&mut self, inner: &Inner, round: &Backlog, now: Ms, found: &mut Found) {
         let (mut old, mut unattended, mut dead) = (Vec::new(), Vec::new(), Vec::new());
+        self.paused
+            .retain(|system, _| round.systems.contains_key(system));
         for (system, backlog) in &round.systems {
+            if backlog.is_paused {
+                self.paused.insert(system.clone(), now);
+            }
             let name = system.as_ref().map_or(NO_SYSTEM, SystemId::as_str);
-            for ((lane, word), limit) in backlog.lanes.iter().zip(LANES).zip(self.limits.oldest) {
+            for ((lane, word), limit) in backlog.offered.iter().zip(LANES).zip(self.limits.oldest) {
                 let Some(oldest) = lane.oldest else { continue };
                 if now.0 - oldest.0 > as_ms(limit) {
                     let waiting = lane.waiting;
@@ -252,7 +281,8 @@ impl Watch {
                 // to be away before a restart still is.
                 let stands = inner.alerts.stands(Kind::QueueUnattended, name);
                 let started = (!stands).then_some(self.started);
-                let since = [started, backlog.last_fetch, Some(oldest)];
+                let paused = self.paused.get(system).copied();
+                let since = [started, backlog.last_fetch, Some(oldest), paused];
                 let since = since.into_iter().flatten().max().unwrap_or(now);
                 if backlog.streams == 0 && now.0 - since.0 > limit {
                     unattended.push((name.to_owned(), left_alone(name, oldest)));
@@ -337,7 +367,7 @@ pub(super) fn count(inner: &Inner, now: Ms) -> Backlog {
     let last_fetch = inner.last_fetches();
     for (system, backlog) in &mut backlog.systems {
         let Some(system) = system else { continue };
-        backlog.streams = inner.relay.streams(system);
+        backlog.streams = inner.consumers(system).0;
         let agencies = registry.served_by(system);
         backlog.last_fetch = agencies.filter_map(|a| last_fetch.get(&a).copied()).max();
     }
@@ -390,26 +420,38 @@ impl Backlog {
         if tally.iter().all(|lane| lane.open() == 0) {
             return;
         }
+        let pauses = registry.pauses();
         let systems = registry.systems_of(receiver);
         if systems.is_empty() {
-            self.systems.entry(None).or_default().add(tally);
+            let paused = pauses.of(&Paused::Agency(receiver)).is_some();
+            self.systems.entry(None).or_default().add(tally, paused);
         }
         for system in systems {
-            self.systems
-                .entry(Some(system.clone()))
-                .or_default()
-                .add(tally);
+            let paused = pauses.between(system, receiver).is_some();
+            let backlog = self.systems.entry(Some(system.clone())).or_default();
+            backlog.add(tally, paused);
         }
     }
 }
 
 impl SystemBacklog {
-    fn add(&mut self, tally: &Tally) {
-        for (sum, lane) in self.lanes.iter_mut().zip(tally) {
+    fn add(&mut self, tally: &Tally, paused: bool) {
+        for (at, lane) in tally.iter().enumerate() {
             self.dead += lane.dead;
-            sum.waiting += lane.waiting;
-            sum.oldest = [sum.oldest, lane.oldest()].into_iter().flatten().min();
+            self.lanes[at].add(lane);
+            if !paused {
+                self.offered[at].add(lane);
+            } else if lane.waiting > 0 {
+                self.is_paused = true;
+            }
         }
+    }
+}
+
+impl LaneBacklog {
+    fn add(&mut self, of: &LaneTally) {
+        self.waiting += of.waiting;
+        self.oldest = [self.oldest, of.oldest()].into_iter().flatten().min();
     }
 }
 
@@ -442,9 +484,11 @@ impl Found {
     }
 
     /// Ends what was not seen for long enough.
-    fn quieten(&mut self, inner: &Inner, now: Ms) {
+    fn quieten(&mut self, inner: &Inner, limits: &AlertLimits, now: Ms) {
         for kind in Kind::ALL {
-            let Some(quiet) = quiet(*kind) else { continue };
+            let Some(quiet) = quiet(*kind, limits) else {
+                continue;
+            };
             for subject in inner.alerts.subjects(*kind) {
                 let seen = inner.alerts.last_seen(*kind, &subject, now);
                 let again = self

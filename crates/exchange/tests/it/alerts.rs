@@ -1,12 +1,20 @@
 //! Alerts: one up and one down for each incident, over restarts, and the notices they owe.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use exchange::{Alert, AlertKind, Exchange, Options, Outcome, Words};
+use exchange::{
+    Alert, AlertKind, Exchange, Options, Outcome, QueueState, QueuesAsked, Revival, Revoke, Words,
+};
 use ledger::time::{Clock, Ms};
 
-use crate::ground::{B, Ground, new};
+use crate::ground::{B, C, Ground, draft, new, operator};
+use crate::moody::Moody;
+use crate::sick::Sick;
 
 /// Waits until what stands is this.
 pub(crate) async fn stands(exchange: &Exchange, expected: &[(&str, &str)]) {
@@ -196,4 +204,452 @@ async fn what_waits_for_agencies_without_a_system_is_one_alert() {
     let backlog = ground.exchange.backlog();
     assert_eq!(backlog.systems[&None].lanes[3].waiting, 2);
     assert_eq!(backlog.states["pending"], 2);
+}
+
+/// The history knows this incident once, raised and cleared.
+async fn incident(exchange: &Exchange, kind: AlertKind, subject: &str) {
+    let found = history(exchange).await.into_iter();
+    let found: Vec<_> = found
+        .filter(|alert| alert.kind == kind.name() && alert.subject == subject)
+        .collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].cleared_at >= Some(found[0].raised_at), "{found:?}");
+}
+
+/// What stands of this kind, once it does or does not.
+async fn of_kind(exchange: &Exchange, kind: AlertKind, stands: bool) {
+    let mut changes = exchange.alert_changes();
+    let reached = async {
+        while exchange
+            .standing_alerts()
+            .iter()
+            .any(|alert| alert.kind == kind.name())
+            != stands
+        {
+            changes.changed().await.unwrap();
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+    reached.unwrap_or_else(|_| panic!("{} does not come to {stands}", kind.name()));
+}
+
+/// A lane's alert comes when that lane's limit is over, and no other's.
+#[tokio::test]
+async fn pr_04_each_lane_has_its_own_limit_and_a_fetch_ends_the_alert() {
+    let ground = Ground::with(|options| {
+        quick(options);
+        options.alerts.unattended = Duration::from_secs(1_000_000);
+    })
+    .await;
+    for (id, level) in [("flash", 3), ("urgent", 1), ("routine", 0)] {
+        let mut draft = draft(id, &[B]);
+        draft.document.other_info.priority = edxml::Priority::new(level).unwrap();
+        let package = edxml::write::document(&draft);
+        ground.push(&ground.a, package).await.unwrap();
+    }
+    let lane = |word: &'static str| ("oldest-age", word);
+    pass(9);
+    looked(&ground.exchange, &[]).await;
+    pass(2);
+    stands(&ground.exchange, &[lane("b/flash")]).await;
+    pass(20);
+    stands(&ground.exchange, &[lane("b/flash"), lane("b/urgent")]).await;
+    pass(24 * 60);
+    let all = [lane("b/flash"), lane("b/urgent"), lane("b/routine")];
+    stands(&ground.exchange, &all).await;
+    // A fetch that is settled ends the alert of that lane.
+    let (header, _) = ground.fetch(&ground.b).await.unwrap();
+    let settled = ground.settle(&ground.b, header.delivery, Outcome::Acknowledged);
+    settled.await.unwrap();
+    stands(&ground.exchange, &all[1..]).await;
+    ground.take_all(&ground.b).await;
+    stands(&ground.exchange, &[]).await;
+    for subject in ["b/flash", "b/urgent", "b/routine"] {
+        incident(&ground.exchange, AlertKind::OldestAge, subject).await;
+    }
+}
+
+/// A pause is on purpose: it shows by itself, and what it keeps back alarms nobody. When it is
+/// over, what is still due is told.
+#[tokio::test]
+async fn a_paused_receiver_is_no_alert_until_it_is_resumed_and_still_due() {
+    let ground = Ground::with(quick).await;
+    for to in [B, C] {
+        ground.push(&ground.a, new(to, &[to])).await.unwrap();
+    }
+    let (by, exchange) = (operator(), &ground.exchange);
+    exchange.pause(&by, B, "chuyển máy chủ").await.unwrap();
+    exchange.pause(&by, "c", "chuyển máy chủ").await.unwrap();
+    pass(25 * 60);
+    looked(exchange, &[]).await;
+    let asked = QueuesAsked::default();
+    let caller = exchange::Caller::Operator(operator());
+    let lines = exchange.queues(&caller, &asked).unwrap().items;
+    assert!(lines.iter().any(|line| line.state == QueueState::Paused));
+    // What waits is counted, also while it is kept back.
+    let waits = |system: &str| {
+        let id = Some(system.parse().unwrap());
+        exchange.backlog().systems[&id].lanes[3].waiting
+    };
+    assert_eq!((waits("b"), waits("c")), (1, 1));
+
+    exchange.resume(&by, B, "xong").await.unwrap();
+    // It waits too long whoever is to blame; that nobody came for it meanwhile is no wonder.
+    stands(exchange, &[("oldest-age", "b/routine")]).await;
+    pass(14);
+    looked(exchange, &[("oldest-age", "b/routine")]).await;
+    pass(2);
+    let due = [("oldest-age", "b/routine"), ("queue-unattended", "b")];
+    stands(exchange, &due).await;
+    // A pause that comes later ends them: from here on it is on purpose.
+    exchange.pause(&by, "b", "mất điện").await.unwrap();
+    stands(exchange, &[]).await;
+    exchange.resume(&by, "c", "xong").await.unwrap();
+    stands(exchange, &[("oldest-age", "c/routine")]).await;
+    ground.take_all(&ground.c).await;
+    stands(exchange, &[]).await;
+    incident(exchange, AlertKind::OldestAge, "c/routine").await;
+    incident(exchange, AlertKind::QueueUnattended, "b").await;
+}
+
+#[tokio::test]
+async fn deliveries_that_were_given_up_are_one_alert_until_somebody_decides() {
+    let ground = Ground::with(|options| {
+        quick(options);
+        options.max_unsettled_leases = 1;
+    })
+    .await;
+    for id in ["d1", "d2"] {
+        ground.push(&ground.a, new(id, &[B])).await.unwrap();
+    }
+    let mut dead = Vec::new();
+    for _ in 0..2 {
+        let (header, _) = ground.fetch(&ground.b).await.unwrap();
+        let released = ground.settle(&ground.b, header.delivery, Outcome::Released);
+        released.await.unwrap();
+        dead.push(header.delivery);
+        stands(&ground.exchange, &[("dead-letters", "b")]).await;
+    }
+    let (by, why) = (operator(), "đã gửi giấy");
+    let decided = ground.exchange.revive(&by, &dead, Revival::Drop, why);
+    assert_eq!(decided.await.unwrap().done.len(), 2);
+    stands(&ground.exchange, &[]).await;
+    incident(&ground.exchange, AlertKind::DeadLetters, "b").await;
+}
+
+#[tokio::test]
+async fn a_broker_away_blocked_or_refusing_a_queue_is_one_alert_each() {
+    let broker = Moody::new();
+    let ground = {
+        let broker = Arc::<Moody>::clone(&broker);
+        Ground::with(move |options| {
+            quick(options);
+            options.bus = Some(Arc::<Moody>::clone(&broker));
+        })
+        .await
+    };
+    let exchange = &ground.exchange;
+    broker.goes_away();
+    broker.goes_away();
+    stands(exchange, &[("bus-away", "bus")]).await;
+    looked(exchange, &[("bus-away", "bus")]).await;
+    broker.comes_back();
+    stands(exchange, &[]).await;
+    broker.blocks(true);
+    broker.blocks(true);
+    stands(exchange, &[("bus-blocked", "bus")]).await;
+    broker.blocks(false);
+    stands(exchange, &[]).await;
+    let queue = "axis.system.b.flash";
+    broker.faults(Some(queue));
+    stands(exchange, &[("bus-fault", queue)]).await;
+    broker.faults(None);
+    stands(exchange, &[]).await;
+    incident(exchange, AlertKind::BusAway, "bus").await;
+    incident(exchange, AlertKind::BusBlocked, "bus").await;
+    incident(exchange, AlertKind::BusFault, queue).await;
+    exchange.raise_alert(AlertKind::BusJunk, "b", said());
+    stands(exchange, &[("bus-junk", "b")]).await;
+    pass(61);
+    stands(exchange, &[]).await;
+    incident(exchange, AlertKind::BusJunk, "b").await;
+}
+
+#[tokio::test]
+async fn a_key_that_ends_is_told_unless_another_lasts() {
+    let ground = Ground::with(quick).await;
+    let (by, exchange) = (operator(), &ground.exchange);
+    // A change of keys under way is no trouble.
+    let week = Some(Duration::from_secs(7 * 86_400));
+    let (second, _) = exchange.add_key(&by, "b", week).await.unwrap();
+    looked(exchange, &[]).await;
+    // The new one is taken back, and only the one that ends is left.
+    let revoked = exchange.revoke(&by, "b", Revoke::Key(second)).await;
+    revoked.unwrap();
+    stands(exchange, &[("key-ending", "b/1")]).await;
+    exchange.add_key(&by, "b", None).await.unwrap();
+    stands(exchange, &[]).await;
+    incident(exchange, AlertKind::KeyEnding, "b/1").await;
+    // The same with certificates.
+    exchange.pin(&by, "b", [1; 32], "CN=b", None).await.unwrap();
+    exchange.pin(&by, "b", [2; 32], "CN=b", week).await.unwrap();
+    looked(exchange, &[]).await;
+    let revoked = exchange.revoke(&by, "b", Revoke::Pin([2; 32])).await;
+    revoked.unwrap();
+    stands(exchange, &[("key-ending", "b/cert-010101010101")]).await;
+    let ends = BTreeMap::from([("clients.crl".to_owned(), NOON)]);
+    exchange.watch_certificates(ends);
+    of_kind(exchange, AlertKind::CertificateEnding, true).await;
+    exchange.watch_certificates(BTreeMap::new());
+    of_kind(exchange, AlertKind::CertificateEnding, false).await;
+    incident(exchange, AlertKind::CertificateEnding, "clients.crl").await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_is_one_alert_until_it_is_steady() {
+    let clock = Clock::that_jumps();
+    let ground = {
+        let clock = clock.clone();
+        Ground::with(move |options| {
+            quick(options);
+            options.clock = clock.clone();
+            options.alerts.steady = Duration::from_secs(2);
+        })
+        .await
+    };
+    looked(&ground.exchange, &[]).await;
+    clock.advance(-60_000);
+    of_kind(&ground.exchange, AlertKind::ClockOff, true).await;
+    // Further jumps belong to the same trouble.
+    clock.advance(60_000);
+    of_kind(&ground.exchange, AlertKind::ClockOff, false).await;
+    incident_around(&ground.exchange, AlertKind::ClockOff).await;
+}
+
+/// As [`incident`], where the clock itself is in trouble.
+async fn incident_around(exchange: &Exchange, kind: AlertKind) {
+    let found = history(exchange).await.into_iter();
+    let found: Vec<_> = found.filter(|alert| alert.kind == kind.name()).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].cleared_at.is_some(), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_is_one_alert_over_a_restart() {
+    let limit = Rc::new(Cell::new(100));
+    let ground = {
+        let limit = Rc::clone(&limit);
+        Ground::with(move |options| {
+            quick(options);
+            options.alerts.disk_free_percent = limit.get();
+        })
+        .await
+    };
+    stands(&ground.exchange, &[("disk-filling", "axis")]).await;
+    let ground = ground.restarted().await;
+    looked(&ground.exchange, &[("disk-filling", "axis")]).await;
+    limit.set(0);
+    let ground = ground.restarted().await;
+    stands(&ground.exchange, &[]).await;
+    incident(&ground.exchange, AlertKind::DiskFilling, "axis").await;
+}
+
+/// Pushes until an alert of this kind stands, or does not.
+async fn push_until(ground: &Ground, kind: AlertKind, expected: bool) {
+    let mut number = 0;
+    let pushed = async {
+        let stands = || {
+            let alerts = ground.exchange.standing_alerts();
+            alerts.iter().any(|alert| alert.kind == kind.name())
+        };
+        while stands() != expected {
+            let id = format!("{expected}-{number}");
+            ground.push(&ground.a, new(&id, &[B])).await.unwrap();
+            number += 1;
+            // A look comes every ten.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let pushed = tokio::time::timeout(Duration::from_secs(30), pushed).await;
+    pushed.unwrap_or_else(|_| panic!("{} does not come to {expected}", kind.name()));
+}
+
+#[tokio::test]
+async fn slow_syncs_are_one_alert_until_none_of_late_was_slow() {
+    let limit = Rc::new(Cell::new(Duration::ZERO));
+    let ground = {
+        let limit = Rc::clone(&limit);
+        Ground::with(move |options| {
+            quick(options);
+            options.alerts.sync = limit.get();
+        })
+        .await
+    };
+    push_until(&ground, AlertKind::SyncSlow, true).await;
+    limit.set(Duration::from_secs(600));
+    let ground = ground.restarted().await;
+    // A restart alone makes no disk faster.
+    looked(&ground.exchange, &[("sync-slow", "axis")]).await;
+    push_until(&ground, AlertKind::SyncSlow, false).await;
+    incident(&ground.exchange, AlertKind::SyncSlow, "axis").await;
+}
+
+#[tokio::test]
+async fn an_index_that_lags_is_one_alert_until_it_has_caught_up() {
+    let limit = Rc::new(Cell::new(usize::MAX));
+    let ground = {
+        let limit = Rc::clone(&limit);
+        Ground::with(move |options| {
+            quick(options);
+            options.alerts.every = Duration::from_millis(2);
+            options.alerts.index_lag = limit.get();
+        })
+        .await
+    };
+    let code = |n: u32| format!("000.{:02}.{:02}.H99", 10 + n / 90, 10 + n % 90);
+    let codes: Vec<_> = (0..400).map(code).collect();
+    let rows = codes.iter().map(|code| format!("{code},Cơ quan\n"));
+    let csv = format!("code,name\n{}", rows.collect::<String>());
+    let by = operator();
+    let imported = ground.exchange.import_agencies(&by, csv.into(), "", false);
+    assert_eq!(imported.await.unwrap().added, 400);
+    limit.set(100);
+    let ground = ground.restarted().await;
+    // One record with a row for each receiver, and nothing behind it.
+    let to: Vec<_> = codes.iter().map(String::as_str).collect();
+    let pushed = ground.push(&ground.a, new("many", &to)).await;
+    assert_eq!(pushed.map(|receipt| receipt.receivers.len()), Ok(400));
+    let exchange = &ground.exchange;
+    let told = async {
+        while history(exchange).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(20), told).await;
+    told.expect("no alert of the index");
+    of_kind(exchange, AlertKind::IndexLag, false).await;
+    incident(exchange, AlertKind::IndexLag, "axis").await;
+}
+
+/// The one file under the payloads.
+fn payload(folder: &std::path::Path) -> std::path::PathBuf {
+    let mut folders = vec![folder.join("data/payloads")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                return path;
+            }
+            folders.push(path);
+        }
+    }
+    panic!("no payload lies in a file of its own")
+}
+
+#[tokio::test]
+async fn damaged_content_is_one_alert_until_it_is_read_whole_again() {
+    let ground = Ground::with(quick).await;
+    let mut large = draft("large", &[B]);
+    large.attach("a.bin", "application/octet-stream", vec![7; 600_000]);
+    let sent = ground.push(&ground.a, edxml::write::document(&large)).await;
+    let sent = sent.unwrap();
+    let file = payload(ground.folder());
+    let write = |byte: u8| {
+        let file = std::fs::OpenOptions::new().write(true).open(&file);
+        file.unwrap().write_all_at(&[byte], 100_000).unwrap();
+    };
+    let whole = {
+        let mut byte = [0];
+        let file = std::fs::File::open(&file).unwrap();
+        file.read_exact_at(&mut byte, 100_000).unwrap();
+        byte[0]
+    };
+    let read = async || {
+        let delivery = sent.receivers[0].delivery;
+        let offer = ground.exchange.download(&ground.b, delivery).await;
+        let mut content = offer.unwrap().content;
+        loop {
+            match content.next_chunk(256 << 10).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    };
+    write(!whole);
+    for _ in 0..3 {
+        assert!(!read().await, "damaged content left");
+    }
+    let subject = sent.package.to_string();
+    stands(&ground.exchange, &[("content-damaged", &subject)]).await;
+    write(whole);
+    assert!(read().await);
+    stands(&ground.exchange, &[]).await;
+    incident(&ground.exchange, AlertKind::ContentDamaged, &subject).await;
+}
+
+#[tokio::test]
+async fn a_mark_of_secrecy_is_one_alert_until_a_quiet_day_has_passed() {
+    let ground = Ground::with(quick).await;
+    for id in ["m1", "m2"] {
+        let mut secret = draft(id, &[B]);
+        secret.document.subject = Some("[MẬT] kế hoạch".to_owned());
+        let package = edxml::write::document(&secret);
+        ground.refused(&ground.a, package).await;
+        stands(&ground.exchange, &[("secret-mark", "a")]).await;
+    }
+    // Both have been heard before time goes on.
+    looked(&ground.exchange, &[("secret-mark", "a")]).await;
+    pass(23 * 60);
+    looked(&ground.exchange, &[("secret-mark", "a")]).await;
+    pass(2 * 60);
+    stands(&ground.exchange, &[]).await;
+    incident(&ground.exchange, AlertKind::SecretMark, "a").await;
+}
+
+/// What cannot be written down is told all the same, once, and ends with the restart that mends it.
+#[tokio::test]
+async fn an_axis_that_cannot_write_is_one_alert_that_stands_in_memory() {
+    let disk = Sick::default();
+    let ground = {
+        let disk = disk.clone();
+        Ground::with(move |options| {
+            quick(options);
+            options.disk = Arc::new(disk.clone());
+        })
+        .await
+    };
+    disk.fails(true);
+    ground.refused(&ground.a, new("d1", &[B])).await;
+    of_kind(&ground.exchange, AlertKind::ReadOnly, true).await;
+    let owed = ground.exchange.untold_alerts();
+    let owed: Vec<_> = owed.iter().filter(|a| a.kind == "read-only").collect();
+    assert_eq!(owed.len(), 1, "{owed:?}");
+    assert_eq!(owed[0].at, None, "it could not be recorded");
+    disk.fails(false);
+    let ground = ground.restarted().await;
+    looked(&ground.exchange, &[]).await;
+    ground.push(&ground.a, new("d1", &[B])).await.unwrap();
+}
+
+/// One row a kind: where its incident is raised once and cleared once.
+#[test]
+fn each_kind_of_alert_is_raised_once_and_cleared_once_by_a_test() {
+    let here = include_str!("alerts.rs");
+    let suites = include_str!("../../../../tests/suites/full_disk.rs");
+    for kind in AlertKind::ALL {
+        let proved = match kind {
+            // On a real small file system.
+            AlertKind::DiskReserve => suites.contains("\"disk-reserve\""),
+            // Nothing can be recorded: it has no history to be asked.
+            AlertKind::ReadOnly => here.contains("of_kind(&ground.exchange, AlertKind::ReadOnly"),
+            AlertKind::ClockOff => {
+                here.contains("incident_around(&ground.exchange, AlertKind::ClockOff")
+            }
+            kind => ["exchange", "&ground.exchange"].iter().any(|exchange| {
+                here.contains(&format!("incident({exchange}, AlertKind::{kind:?}, "))
+            }),
+        };
+        assert!(proved, "{}: no test raises and clears it", kind.name());
+    }
 }

@@ -79,6 +79,12 @@ impl Ground {
 
     /// Closes and opens again, as a restart does.
     pub(crate) async fn restarted(self) -> Self {
+        self.recorded(Vec::new()).await
+    }
+
+    /// Closes, lets the ledger itself record what no rule of this build brings about, and opens
+    /// again.
+    pub(crate) async fn recorded(self, commands: Vec<ledger::Command>) -> Self {
         let Self {
             folder,
             clock,
@@ -91,6 +97,16 @@ impl Ground {
         drop(exchange);
         let mut options = options(folder.path());
         change(&mut options);
+        if !commands.is_empty() {
+            let mut below = ledger::Options::new(&options.data);
+            below.journal.segment_size = options.segment_size;
+            let (ledger, _) = ledger::Ledger::open(below, &mut |_, _| {}).unwrap();
+            for command in commands {
+                ledger.commit(command).await.unwrap();
+            }
+            let close = tokio::task::spawn_blocking(move || ledger.close());
+            close.await.unwrap();
+        }
         let exchange = Exchange::open(options, |_, _| {}).await.unwrap();
         let [a, b, c] = peers(&exchange, &keys);
         Self {

@@ -16,6 +16,7 @@ mod receivers;
 mod redelivery;
 mod registry;
 mod rules;
+mod sick;
 mod statuses;
 mod streams;
 mod systems;

@@ -48,6 +48,25 @@ impl Moody {
         self.cut.send_modify(|cut| *cut += 1);
     }
 
+    /// It takes nothing more, as a broker short of memory, or takes again.
+    pub(crate) fn blocks(&self, blocks: bool) {
+        let reason = "low on memory".to_owned();
+        let state = if blocks {
+            LinkState::Blocked { reason }
+        } else {
+            LinkState::Up
+        };
+        let generation = self.link.borrow().generation;
+        self.link.send_replace(Link::new(state, generation));
+    }
+
+    /// A queue cannot be used, or none is at fault.
+    pub(crate) fn faults(&self, faulty: Option<&str>) {
+        let faults = faulty.map(|queue| (queue.to_owned(), "ACCESS_REFUSED".to_owned()));
+        self.link
+            .send_modify(|link| link.faults = Arc::new(faults.into_iter().collect()));
+    }
+
     /// It comes back, empty.
     pub(crate) fn comes_back(&self) {
         let generation = self.link.borrow().generation + 1;

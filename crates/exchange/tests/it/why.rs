@@ -1,11 +1,22 @@
 //! "Why is this stuck?": every cause that can be provoked is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use exchange::refusal::Name;
 use exchange::{Cause, Finding, NewSystem, Next, Outcome, Revival, Revoke, Turn, Why};
+use journal::Payload;
+use ledger::event::{
+    Actor, DeliveryState, DocumentFacts, Lane, PackageAccepted, PackageKind, Receiver,
+};
+use ledger::id::{AgencyId, DeliveryId, PackageId};
+use ledger::time::Ms;
+use ledger::{Accept, Change, ChangeDelivery, Command};
+use sha2::{Digest, Sha256};
 
 use crate::ground::{A, B, C, Ground, new, operator, recall, report};
+use crate::moody::Moody;
+use crate::sick::Sick;
 
 async fn why(ground: &Ground, id: &str) -> Why {
     ground.exchange.why(&operator(), id).await.unwrap()
@@ -275,4 +286,194 @@ async fn a_name_of_both_an_agency_and_a_system_must_be_told_apart() {
     assert_eq!(refused.name, Name::BadArgument);
     assert_eq!(why(&ground, "system:H99.04").await.kind, "system");
     assert_eq!(why(&ground, "agency:H99.04").await.kind, "agency");
+}
+
+fn change(delivery: DeliveryId, change: Change, reason: &str) -> Command {
+    Command::Change(Box::new(ChangeDelivery {
+        delivery,
+        change,
+        round: None,
+        at: Ms(1_795_309_200_000),
+        actor: Actor {
+            axis: true,
+            ..Actor::default()
+        },
+        via: "axis",
+        reason: reason.to_owned(),
+        own_01: None,
+    }))
+}
+
+/// A document of A's to B that admission holds.
+fn held(package: PackageId, reason: &str) -> Command {
+    let bytes = bytes::Bytes::from_static(b"held");
+    let sha256 = Sha256::digest(&bytes);
+    let [a, b] = [1, 2].map(AgencyId);
+    Command::Accept(Box::new(Accept {
+        package: PackageAccepted {
+            id: package.as_bytes().to_vec().into(),
+            accepted_at_ms: 1_795_309_200_000,
+            kind: PackageKind::Document.into(),
+            lane: Lane::Routine.into(),
+            sender: a.0,
+            sender_code: A.to_owned(),
+            sha256: sha256.to_vec().into(),
+            essence_sha256: sha256.to_vec().into(),
+            size: bytes.len() as u64,
+            receivers: vec![Receiver {
+                agency: b.0,
+                code: B.to_owned(),
+                state: DeliveryState::Held.into(),
+                reason: reason.to_owned(),
+                ..Receiver::default()
+            }],
+            document: Some(DocumentFacts {
+                document_key: "held".to_owned(),
+                document_id: Some("held".to_owned()),
+                year: 2026,
+                ..DocumentFacts::default()
+            }),
+            ..PackageAccepted::default()
+        },
+        payload: Payload::Inline {
+            bytes,
+            sha256: sha256.into(),
+        },
+        own_15: Vec::new(),
+        withdrawals: Vec::new(),
+    }))
+}
+
+/// No rule of this build holds a delivery or sends one beyond; the ledger knows both, and what it
+/// knows is told.
+#[tokio::test]
+async fn why_tells_what_is_held_refused_and_beyond() {
+    let ground = Ground::new().await;
+    let sent = ground.push(&ground.a, new("d1", &[C])).await.unwrap();
+    let beyond = sent.receivers[0].delivery;
+    assert_eq!(beyond, DeliveryId::of(sent.package, AgencyId(3)));
+    let package = PackageId::from_parts(1_795_309_200_000, 0, 7);
+    let delivery = DeliveryId::of(package, AgencyId(2));
+    let reason = "chờ kiểm tra chữ ký số";
+    let forwarding = change(beyond, Change::Forwarding, "");
+    let ground = ground.recorded(vec![held(package, reason), forwarding]);
+    let ground = ground.await;
+
+    let found = cause(&ground, &delivery.to_string()).await;
+    assert_eq!(
+        (found.cause, found.cause.row().turn),
+        (Cause::Held, Turn::Operator)
+    );
+    assert!(found.vi().contains(reason) && found.en().contains(reason));
+    let found = cause(&ground, B).await;
+    assert_eq!((found.cause, found.about.count), (Cause::SomeHeld, 1));
+    let found = cause(&ground, "d1").await;
+    assert_eq!(
+        (found.cause, found.cause.row().turn),
+        (Cause::Forwarding, Turn::Beyond)
+    );
+
+    let refused = change(delivery, Change::Refused, "chữ ký không hợp lệ");
+    let forwarded = change(beyond, Change::Forwarded, "");
+    let ground = ground.recorded(vec![refused, forwarded]).await;
+    let found = cause(&ground, &delivery.to_string()).await;
+    assert_eq!(
+        (found.cause, found.cause.row().turn),
+        (Cause::Refused, Turn::Nobody)
+    );
+    assert!(found.vi().contains("chữ ký không hợp lệ"), "{}", found.vi());
+    assert_eq!(cause(&ground, "d1").await.cause, Cause::Forwarded);
+    assert_eq!(cause(&ground, B).await.cause, Cause::NothingWaits);
+}
+
+#[tokio::test]
+async fn why_tells_a_suspended_system() {
+    let ground = Ground::new().await;
+    ground.push(&ground.a, new("d1", &[B])).await.unwrap();
+    let (by, reason) = (operator(), "kiểm tra an ninh");
+    let suspended = ground.exchange.suspend_system(&by, "b", true, reason);
+    suspended.await.unwrap();
+    let found = cause(&ground, B).await;
+    assert_eq!(
+        (found.cause, found.cause.row().turn),
+        (Cause::SystemSuspended, Turn::Operator)
+    );
+}
+
+/// What holds up everything comes before what holds up one.
+#[tokio::test]
+async fn why_tells_a_broker_in_trouble_and_a_system_that_does_not_settle() {
+    let broker = Moody::new();
+    let ground = {
+        let broker = Arc::<Moody>::clone(&broker);
+        Ground::with(move |options| options.bus = Some(Arc::<Moody>::clone(&broker))).await
+    };
+    let by = operator();
+    let revoked = ground.exchange.revoke(&by, "b", Revoke::All);
+    revoked.await.unwrap();
+    let system = NewSystem {
+        id: "so-mq".to_owned(),
+        agencies: vec![B.to_owned()],
+        attachment: "amqp".to_owned(),
+        ..NewSystem::default()
+    };
+    let added = ground.exchange.add_system(&by, system);
+    added.await.unwrap();
+    ground.push(&ground.a, new("d1", &[B])).await.unwrap();
+    let published = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            let found = cause(&ground, B).await;
+            if found.cause == Cause::AmqpUnsettled {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert_eq!(published.await.unwrap().about.system, "so-mq");
+    broker.blocks(true);
+    let found = cause(&ground, B).await;
+    assert_eq!(found.cause, Cause::BusBlocked);
+    assert!(found.vi().contains("low on memory"), "{}", found.vi());
+    broker.blocks(false);
+    broker.goes_away();
+    let found = cause(&ground, "d1").await;
+    assert_eq!(
+        (found.cause, found.cause.row().turn),
+        (Cause::BusAway, Turn::Operator)
+    );
+    // It concerns who asks about something else, too.
+    assert_eq!(why(&ground, C).await.findings[0].cause, Cause::BusAway);
+}
+
+#[tokio::test]
+async fn why_tells_an_axis_that_cannot_write() {
+    let disk = Sick::default();
+    let ground = {
+        let disk = disk.clone();
+        Ground::with(move |options| options.disk = Arc::new(disk.clone())).await
+    };
+    ground.push(&ground.a, new("d1", &[B])).await.unwrap();
+    disk.fails(true);
+    ground.refused(&ground.a, new("d2", &[B])).await;
+    let found = cause(&ground, B).await;
+    assert_eq!(
+        (found.cause, found.cause.row().turn),
+        (Cause::ReadOnly, Turn::Operator)
+    );
+    disk.fails(false);
+    let ground = ground.restarted().await;
+    assert_eq!(cause(&ground, B).await.cause, Cause::NeverCame);
+}
+
+/// A cause that no test provokes is one that nobody has seen.
+#[test]
+fn every_cause_is_provoked() {
+    let here = include_str!("why.rs");
+    let suites = include_str!("../../../../tests/suites/full_disk.rs");
+    for cause in Cause::ALL {
+        // One full disk says more than a sham one: it is asked on a real small file system.
+        let provoked = here.contains(&format!("Cause::{cause:?}"))
+            || suites.contains(&format!("\"{}\"", cause.row().name));
+        assert!(provoked, "{}: no test provokes it", cause.row().name);
+    }
 }
