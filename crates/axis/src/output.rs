@@ -52,6 +52,26 @@ pub(crate) fn table<const N: usize>(
         .join("\n")
 }
 
+/// A character of a text that anybody may have sent, as a terminal may show it: nothing that it
+/// would obey, and nothing that hides or turns round what stands beside it.
+pub(crate) fn visible(c: char) -> char {
+    match c {
+        c if c.is_control() => ' ',
+        '\u{AD}'
+        | '\u{61C}'
+        | '\u{200B}'..='\u{200F}'
+        | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}'
+        | '\u{FEFF}' => '·',
+        c => c,
+    }
+}
+
+/// A text that anybody may have sent, such as the name of a file, as a terminal may show it.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
 /// How a word is set off on a terminal. Piped output and `NO_COLOR` get the plain word.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tone {

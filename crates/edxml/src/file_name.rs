@@ -7,7 +7,7 @@ const LONGEST: usize = 180;
 
 /// A name for a file on any common system, as close to the one sent as is safe: no path, no
 /// control or direction characters, nothing that Windows forbids, no leading or trailing dots or
-/// blanks, composed (NFC), of at most 180 bytes with its ending kept. `None` if nothing is left.
+/// blanks, no leading dash, composed (NFC), of at most 180 bytes with its ending kept. `None` if nothing is left.
 ///
 /// Two names may come out the same; whoever writes files must look.
 ///
@@ -42,7 +42,8 @@ pub fn safe_file_name(name: &str) -> Option<String> {
         }
         safe = format!("{}{ending}", stem[..end].trim_end());
     }
-    if is_device(&safe) {
+    // A command would take a leading dash for an option.
+    if is_device(&safe) || safe.starts_with('-') {
         safe.insert(0, '_');
     }
     (!safe.is_empty()).then_some(safe)
@@ -93,6 +94,7 @@ mod tests {
             ("CON.pdf", Some("_CON.pdf")),
             ("com1", Some("_com1")),
             ("comx", Some("comx")),
+            ("-rf", Some("_-rf")),
             ("a\0\n\u{202E}fdp.exe", Some("afdp.exe")),
             ("Cong va\u{306}n.pdf", Some("Cong văn.pdf")),
             ("", None),

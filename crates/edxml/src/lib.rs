@@ -89,3 +89,8 @@ pub use source::Encoding;
 pub use spans::{Spans, essence};
 pub use time::{Date, Timestamp};
 pub use trace::{TraceError, with_trace};
+
+/// The examples of the README hold too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -361,6 +361,13 @@ fn what_real_readers_take_is_read_and_what_is_odd_in_it_named() {
             vec![F::UnknownElement],
         ),
         (sound().replace(named, ""), vec![]),
+        // Neither id nor name: by position.
+        (
+            sound()
+                .replace(named, "")
+                .replace("<AttachmentName>a.pdf</AttachmentName>", ""),
+            vec![F::NoAttachmentName],
+        ),
         (content("<![CDATA[JVBE]]>Ri0x<!-- x -->LjQK"), vec![]),
         (content("JVBE&#82;i0xLjQK"), vec![]),
         (content("JVBERi0xLjQ"), vec![F::Base64Padding]),

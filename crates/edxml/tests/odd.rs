@@ -522,3 +522,45 @@ fn a_thicket_of_namespaces_is_refused() {
         "TOO_MANY_ATTRIBUTES"
     );
 }
+
+/// Section b.6: what the national SDK takes without a word and understands otherwise. The receiver
+/// may run it, so that the sender is told.
+#[test]
+fn what_the_sdk_misreads_in_silence_is_a_warning_that_says_so() {
+    for (from, to, code) in [
+        ("2019/01/16<", "2019-01-16<", "NONSTANDARD_DATE"),
+        ("2019/01/16<", "16/01/2019<", "NONSTANDARD_DATE"),
+        (
+            "2018/09/28 00:00:00",
+            "2018-09-28T20:35:56",
+            "NONSTANDARD_TIME",
+        ),
+        ("edXML:Timestamp>", "edXML:TimeStamp>", "OLDER_SPELLING"),
+        ("edXML:Position>", "edXML:Function>", "OLDER_SPELLING"),
+        (
+            "edXML:OrganizationInCharge>",
+            "edXML:OrganInCharge>",
+            "OLDER_SPELLING",
+        ),
+        ("edXML:Bussiness>", "edXML:Business>", "BUSINESS_SPELLING"),
+        (
+            "edXML:BussinessDocType>",
+            "edXML:BusinessDocType>",
+            "BUSINESS_SPELLING",
+        ),
+        ("PageAmount>22<", "PageAmount>22 <", "NUMBER_WITH_SPACES"),
+        ("PageAmount>22<", "PageAmount>hai<", "BAD_NUMBER"),
+        ("PageAmount>22<", "PageAmount><", "EMPTY_NUMBER"),
+        ("Priority>0<", "Priority>khẩn<", "BAD_PRIORITY"),
+        ("SteeringType>1<", "SteeringType> 1<", "STEERING_TYPE"),
+    ] {
+        let reading = read(with(NEW, &[(from, to)]).as_bytes(), &Limits::default());
+        assert!(reading.refusal().is_none(), "{from} -> {to}");
+        let mut findings = reading.findings.iter();
+        let told = findings.find(|finding| finding.code.as_str() == code);
+        let told = told.unwrap_or_else(|| panic!("{from} -> {to}: {:?}", reading.findings));
+        assert_eq!(told.severity, edxml::Severity::Warning, "{told}");
+        assert!(told.message_en().contains("national SDK"), "{told}");
+        assert!(told.message_vi().contains("SDK quốc gia"), "{told}");
+    }
+}

@@ -1,18 +1,19 @@
 //! `axis check`: what the axis would say to these files. Needs no axis.
 
 mod convert;
+mod excerpt;
 
-use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use edxml::{Encoding, Finding, Level, Limits, Reading, Severity};
+use edxml::{Finding, FindingCode, Level, Limits, Reading, Severity};
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{self, Paint, Tone};
+use excerpt::{Excerpt, excerpt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -63,6 +64,8 @@ struct Verdict<'a> {
     findings: Vec<Found>,
     /// Findings beyond those listed.
     findings_dropped: u64,
+    #[serde(skip)]
+    asked: Level,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,16 +79,11 @@ struct Found {
     message_en: String,
     /// Of the engineering reference of QCVN 102 on which the finding rests.
     section: Option<&'static str>,
+    /// `None` if the file could not be read.
+    #[serde(skip)]
+    kind: Option<FindingCode>,
     #[serde(skip)]
     excerpt: Option<Excerpt>,
-}
-
-/// The line that a finding is about, as far as it fits, and where in it.
-#[derive(Debug, PartialEq, Eq)]
-struct Excerpt {
-    text: String,
-    /// Characters before the place.
-    before: usize,
 }
 
 impl From<&Finding> for Found {
@@ -99,6 +97,7 @@ impl From<&Finding> for Found {
             message: finding.message_vi(),
             message_en: finding.message_en(),
             section: Some(finding.code.section()),
+            kind: Some(finding.code),
             excerpt: None,
         }
     }
@@ -107,6 +106,13 @@ impl From<&Finding> for Found {
 impl Verdict<'_> {
     fn accepted(&self) -> bool {
         self.verdict == "accepted"
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        let found = self.findings.iter();
+        found
+            .filter(|found| found.severity == severity.as_str())
+            .count()
     }
 }
 
@@ -136,11 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         };
         let verdict = verdict.unwrap_or_else(|error| unreadable(&name, &error, level));
         refused += usize::from(!verdict.accepted());
-        warnings += verdict
-            .findings
-            .iter()
-            .filter(|found| found.severity == Severity::Warning.as_str())
-            .count();
+        warnings += verdict.count(Severity::Warning);
         if args.json {
             output::json(&verdict)?;
         } else {
@@ -172,7 +174,14 @@ fn open(path: &Path) -> io::Result<Box<dyn Source>> {
         io::stdin().lock().read_to_end(&mut bytes)?;
         return Ok(Box::new(Cursor::new(bytes)));
     }
-    Ok(Box::new(File::open(path)?))
+    let mut file = File::open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(Box::new(file));
+    }
+    // A pipe, such as the shell makes of `<(…)`, goes by once.
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Box::new(Cursor::new(bytes)))
 }
 
 /// The files meant: folders become what is in them, in order. A folder that cannot be listed, or
@@ -234,82 +243,6 @@ fn check<'a>(path: &Path, name: &'a str, level: Level, excerpts: bool) -> io::Re
     Ok(verdict)
 }
 
-/// The line around a byte of the source. `None` if there is nothing to see.
-fn excerpt(
-    source: &mut (impl Read + Seek + ?Sized),
-    offset: u64,
-    encoding: Encoding,
-) -> io::Result<Option<Excerpt>> {
-    const BEFORE: u64 = 60;
-    const AFTER: u64 = 120;
-    // Even, so that two-byte units stay whole.
-    let start = offset.saturating_sub(BEFORE);
-    source.seek(SeekFrom::Start(start))?;
-    let mut window = Vec::new();
-    source
-        .take(offset - start + AFTER)
-        .read_to_end(&mut window)?;
-    let full = window.len() as u64 == offset - start + AFTER;
-    let at = usize::try_from(offset - start).map_or(window.len(), |at| at.min(window.len()));
-    let (before, after) = window.split_at(at);
-    let (before, after) = (narrow(before, encoding), narrow(after, encoding));
-    let (before, after) = (before.as_ref(), after.as_ref());
-    let (before, cut) = match before.iter().rposition(|b| *b == b'\n') {
-        Some(end) => (&before[end + 1..], false),
-        None => (before, start > 0),
-    };
-    // The window may begin inside a character.
-    let whole = before
-        .iter()
-        .position(|b| b & 0xC0 != 0x80)
-        .unwrap_or(before.len());
-    let before = &before[whole..];
-    let line_end = after.iter().position(|b| matches!(b, b'\n' | b'\r'));
-    let long = line_end.is_none() && full;
-    let mut after = &after[..line_end.unwrap_or(after.len())];
-    if let (true, Err(error)) = (long, std::str::from_utf8(after)) {
-        after = &after[..error.valid_up_to()];
-    }
-    let plain = |bytes: &[u8]| -> String {
-        let text = String::from_utf8_lossy(bytes);
-        text.chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect()
-    };
-    let mut head = plain(before);
-    let trimmed = if cut {
-        head.clone()
-    } else {
-        head.trim_start().to_owned()
-    };
-    head = if cut {
-        format!("…{trimmed}")
-    } else {
-        trimmed
-    };
-    let text = format!("{head}{}{}", plain(after), if long { "…" } else { "" });
-    let text = text.trim_end().to_owned();
-    Ok((!text.is_empty()).then(|| Excerpt {
-        before: head.chars().count(),
-        text,
-    }))
-}
-
-/// UTF-16 as UTF-8, for people to see.
-fn narrow(bytes: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
-    let unit = match encoding {
-        Encoding::Utf8 => return Cow::Borrowed(bytes),
-        Encoding::Utf16Le => u16::from_le_bytes,
-        Encoding::Utf16Be => u16::from_be_bytes,
-    };
-    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    let text: String = char::decode_utf16(units)
-        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .filter(|c| *c != '\u{FEFF}')
-        .collect();
-    Cow::Owned(text.into_bytes())
-}
-
 fn judge<'a>(name: &'a str, reading: &Reading, level: Level) -> Verdict<'a> {
     Verdict {
         file: name,
@@ -318,6 +251,7 @@ fn judge<'a>(name: &'a str, reading: &Reading, level: Level) -> Verdict<'a> {
         level: level.as_str(),
         findings_dropped: reading.findings_dropped,
         findings: reading.findings.iter().map(Found::from).collect(),
+        asked: level,
     }
 }
 
@@ -328,6 +262,7 @@ fn unreadable<'a>(name: &'a str, error: &io::Error, level: Level) -> Verdict<'a>
         verdict: "refused",
         level: level.as_str(),
         findings_dropped: 0,
+        asked: level,
         findings: vec![Found {
             code: CANNOT_READ,
             severity: Severity::Error.as_str(),
@@ -337,21 +272,34 @@ fn unreadable<'a>(name: &'a str, error: &io::Error, level: Level) -> Verdict<'a>
             message: format!("Không đọc được tệp: {error}"),
             message_en: format!("The file cannot be read: {error}"),
             section: None,
+            kind: None,
             excerpt: None,
         }],
     }
 }
 
-/// Like a compiler: the place first, then what and where inside, then what to do, twice.
+/// Like a compiler: the place first, then what and where inside, then what to do, twice; the
+/// verdict and the counts at the end.
 fn human(verdict: &Verdict<'_>, paint: Paint) -> String {
+    let file = output::plain(verdict.file);
     let mut text = String::new();
     for found in &verdict.findings {
-        text += &told(verdict.file, found, paint);
+        text += &told(&file, found, verdict.asked, paint);
     }
     if verdict.findings_dropped > 0 {
+        let more = verdict.findings_dropped;
+        text += &format!("{file}: … còn {more} điều nữa ({more} more findings)\n");
+    }
+    let older = |found: &Found| {
+        matches!(
+            found.kind,
+            Some(FindingCode::OlderFormSoap | FindingCode::OlderFormMultipart)
+        )
+    };
+    if verdict.findings.iter().any(older) {
         text += &format!(
-            "{}: … {} more findings\n",
-            verdict.file, verdict.findings_dropped
+            "    `axis check --convert -o MỚI.edxml {file}` chuyển sang mẫu hiện hành \
+             (turns it into today's form)\n"
         );
     }
     let kind = match verdict.kind {
@@ -364,16 +312,30 @@ fn human(verdict: &Verdict<'_>, paint: Paint) -> String {
     } else {
         (Tone::Bad, "TỪ CHỐI (refused)")
     };
-    text + &format!("{}: {}, {kind}", verdict.file, paint.tone(tone, words))
+    let words = paint.tone(tone, words);
+    let level = match verdict.asked {
+        Level::Axis => String::new(),
+        asked => format!(", mức {0} (level {0})", asked.as_str()),
+    };
+    let (errors, warnings) = (
+        verdict.count(Severity::Error),
+        verdict.count(Severity::Warning),
+    );
+    text + &format!(
+        "{file}: {words}{level}, {kind}: {errors} lỗi, {warnings} cảnh báo \
+         ({errors} errors, {warnings} warnings)"
+    )
 }
 
 /// One finding.
-fn told(file: &str, found: &Found, paint: Paint) -> String {
+fn told(file: &str, found: &Found, asked: Level, paint: Paint) -> String {
     let place = if found.line == 0 {
         file.to_owned()
     } else {
         format!("{file}:{}:{}", found.line, found.column)
     };
+    let refuses = found.kind.and_then(FindingCode::refuses_from);
+    let refuses = refuses.is_some_and(|level| level <= asked);
     let tone = match found.severity {
         "error" => Tone::Bad,
         _ => Tone::Strong,
@@ -384,9 +346,13 @@ fn told(file: &str, found: &Found, paint: Paint) -> String {
         let section = format!("(QCVN 102, {section})");
         text += &format!(" {}", paint.tone(Tone::Faint, section));
     }
+    if refuses && found.severity != "error" {
+        let asked = asked.as_str();
+        text += &format!(" – bị từ chối ở mức {asked} (refuses at this level)");
+    }
     text.push('\n');
     if !found.path.is_empty() {
-        text += &format!("    {}\n", found.path);
+        text += &format!("    {}\n", output::plain(&found.path));
     }
     if let Some(excerpt) = &found.excerpt {
         let number = format!("{:>7}", found.line);
@@ -397,7 +363,7 @@ fn told(file: &str, found: &Found, paint: Paint) -> String {
         text += &format!("{bar} {}\n{empty} {indent}{mark}\n", excerpt.text);
     }
     for line in [&found.message, &found.message_en] {
-        text += &format!("    {line}\n");
+        text += &format!("    {}\n", output::plain(line));
     }
     text
 }
@@ -443,7 +409,9 @@ mod tests {
         );
         assert!(text.contains(&error.message) && text.contains(&error.message_en));
         assert!(
-            text.ends_with("TỪ CHỐI (refused), không xác định (unknown)"),
+            text.ends_with(
+                "TỪ CHỐI (refused), không xác định (unknown): 1 lỗi, 0 cảnh báo (1 errors, 0 warnings)"
+            ),
             "{text}"
         );
     }
@@ -452,7 +420,16 @@ mod tests {
     fn a_warning_refuses_at_the_strict_level_only() {
         let (name, reading) = sample("documents/day-first-date.edxml");
         assert_eq!(judge(&name, &reading, Level::Axis).verdict, "accepted");
-        assert_eq!(judge(&name, &reading, Level::Strict).verdict, "refused");
+        assert!(!human(&judge(&name, &reading, Level::Axis), PLAIN).contains("this level"));
+        let strict = judge(&name, &reading, Level::Strict);
+        assert_eq!(strict.verdict, "refused");
+        let text = human(&strict, PLAIN);
+        assert!(text.contains("warning: NONSTANDARD_DATE"), "{text}");
+        assert!(
+            text.contains("bị từ chối ở mức strict (refuses at this level)"),
+            "{text}"
+        );
+        assert!(text.contains("mức strict (level strict)"), "{text}");
     }
 
     #[test]
@@ -502,39 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_marked_in_its_line() {
-        let text = "<a>\r\n  <b>Huế</b><c>x</c>\r\n</a>";
-        let mark = |needle: &str| {
-            let offset = text.find(needle).unwrap() as u64;
-            let found = excerpt(&mut Cursor::new(text), offset, Encoding::Utf8);
-            found.unwrap().unwrap()
-        };
-        // In UTF-16 the same is seen.
-        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-        let units = text[..text.find("<c>").unwrap()].encode_utf16().count();
-        let seen = excerpt(&mut Cursor::new(wide), 2 * units as u64, Encoding::Utf16Be);
-        assert_eq!(seen.unwrap().unwrap(), mark("<c>"));
-        let found = mark("<c>");
-        assert_eq!(found.text, "<b>Huế</b><c>x</c>");
-        assert_eq!(found.before, "<b>Huế</b>".chars().count());
-        assert_eq!(mark("<b>").before, 0);
-        assert_eq!(mark("<a>").text, "<a>");
-        let long = format!("{}!{}", "ế".repeat(100), "ế".repeat(100));
-        let found = excerpt(&mut Cursor::new(&long), 300, Encoding::Utf8)
-            .unwrap()
-            .unwrap();
-        assert_eq!(found.text.chars().nth(found.before), Some('!'));
-        assert!(found.text.starts_with("…ế") && found.text.ends_with("ế…"));
-        assert_eq!(
-            excerpt(&mut Cursor::new(""), 0, Encoding::Utf8).unwrap(),
-            None
-        );
-        assert!(
-            excerpt(&mut Cursor::new("ab"), 9, Encoding::Utf8)
-                .unwrap()
-                .is_some()
-        );
-
+    fn the_mark_stands_under_the_place() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
         let file = folder.join("malformed/not-well-formed.edxml");
         let name = file.display().to_string();
@@ -546,6 +491,17 @@ mod tests {
             .unwrap();
         let column = lines[caret].chars().count() - 1;
         assert_eq!(lines[caret - 1].chars().nth(column), Some('<'), "{text}");
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_would_obey_is_printed() {
+        let (_, reading) = sample("malformed/doctype.edxml");
+        let text = human(
+            &judge("a\u{1b}[2J\u{202e}.edxml", &reading, Level::Axis),
+            PLAIN,
+        );
+        assert!(text.starts_with("a [2J·.edxml:2:1: error"), "{text}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
     }
 
     #[test]

@@ -132,12 +132,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let reading = edxml::read(&bytes, &Limits::default());
     let file = args.file.display().to_string();
     let Some(package) = &reading.package else {
-        let finding = reading
-            .refusal()
-            .map_or_else(String::new, |finding| format!("\n  {file}:{finding}"));
+        let file = output::plain(&file);
+        let finding = reading.refusal().map_or_else(String::new, |finding| {
+            let (line, column, code) = (finding.line, finding.column, finding.code);
+            let (vi, en) = (finding.message_vi(), finding.message_en());
+            let text = format!("{file}:{line}:{column}: {code}\n    {vi}\n    {en}");
+            text.split('\n')
+                .map(|line| format!("\n  {}", output::plain(line)))
+                .collect()
+        });
         return Err(Failure::refused(format!(
             "{file} không đọc được như một gói tin edXML (cannot be read as a package); \
-             `axis check` tells all{finding}"
+             `axis check` cho biết tất cả (tells all){finding}"
         )));
     };
     if let Some(folder) = &args.extract {
@@ -212,7 +218,12 @@ fn show(
                 })
                 .collect();
             for (index, attachment) in document.attachments.iter().enumerate() {
-                let attached = attached(attachment, index, bytes, extract)?;
+                // A file without a name has perhaps one in the manifest.
+                let mut named = document.manifest.iter();
+                let named = named.find(|reference| reference.attachment == Some(index));
+                let name = attachment.name.as_ref();
+                let name = name.or_else(|| named.and_then(|reference| reference.name.as_ref()));
+                let attached = attached(attachment, name.cloned(), index, bytes, extract)?;
                 shown.attachments.push(attached);
             }
         }
@@ -275,12 +286,13 @@ fn report(status: &Status) -> Report {
 /// Opens an attachment, and writes it out if asked to.
 fn attached(
     attachment: &Attachment,
+    name: Option<String>,
     index: usize,
     package: &[u8],
     extract: Option<&Path>,
 ) -> Result<Attached, Failure> {
     let mut shown = Attached {
-        name: attachment.name.clone(),
+        name,
         description: attachment.description.clone(),
         content_type: attachment.content_type.clone(),
         kind: attachment.kind().as_str(),
@@ -302,7 +314,7 @@ fn attached(
             shown.label = opened.kind().label_vi();
             shown.size = opened.bytes.len() as u64;
             if let Some(folder) = extract {
-                let name = attachment.name.as_deref().and_then(safe_file_name);
+                let name = shown.name.as_deref().and_then(safe_file_name);
                 let name = name.unwrap_or_else(|| format!("tep-{}", index + 1));
                 let path = place(folder, &name, &opened.bytes)
                     .map_err(|error| Failure::file("write", &folder.join(&name), &error))?;
@@ -355,6 +367,7 @@ impl Sheet {
             .join(" ")
             .chars()
             .filter(|c| !c.is_control())
+            .map(output::visible)
             .collect();
         let padded = format!("{label:<14}");
         self.text += &format!("  {} {value}\n", self.paint.tone(Tone::Faint, padded));
@@ -386,7 +399,7 @@ fn human(shown: &Shown, paint: Paint) -> String {
         (None, Some(report)) => format!("Trạng thái {} · {}", report.code, report.label),
         (None, None) => shown.kind.to_owned(),
     };
-    let title: String = title.chars().filter(|c| !c.is_control()).collect();
+    let title = output::plain(&title);
     sheet.text += &format!("{}\n", paint.tone(Tone::Strong, title));
     sheet.line("Từ", Some(party(&shown.from)));
     for to in &shown.to {
@@ -468,7 +481,11 @@ fn human(shown: &Shown, paint: Paint) -> String {
     sheet.text
         + &format!(
             "{}: {verdict}, {} lỗi, {} cảnh báo ({} errors, {} warnings)",
-            shown.file, shown.errors, shown.warnings, shown.errors, shown.warnings
+            output::plain(&shown.file),
+            shown.errors,
+            shown.warnings,
+            shown.errors,
+            shown.warnings
         )
 }
 
@@ -545,9 +562,9 @@ mod tests {
             text: String::new(),
             paint: PLAIN,
         };
-        sheet.line("Tên", Some("a\u{1b}[2J\r\n b\u{7}"));
+        sheet.line("Tên", Some("a\u{1b}[2J\r\n b\u{7}\u{202e}cod.exe"));
         assert!(
-            sheet.text.trim_end().ends_with("a[2J b"),
+            sheet.text.trim_end().ends_with("a[2J b·cod.exe"),
             "{:?}",
             sheet.text
         );

@@ -1,7 +1,7 @@
 //! `axis check --convert`: a package of the older form becomes one of the current form.
 
 use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use edxml::{Level, Limits};
@@ -31,18 +31,16 @@ pub(super) fn run(
     paint: Paint,
 ) -> Result<(), Failure> {
     let (from, to) = (file.display().to_string(), output.display().to_string());
+    if output.as_os_str() == "-" {
+        return Err(Failure::usage("-o takes the name of a new file, not `-`"));
+    }
     let mut package = Vec::new();
     open(file)
         .and_then(|mut source| source.read_to_end(&mut package))
         .map_err(|error| Failure::file("read", file, &error))?;
     let converted = edxml::convert(&package, &Limits::default())
         .map_err(|error| Failure::refused(format!("{from}: {}\n{error}", error.text_vi())))?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(output)
-        .and_then(|mut target| target.write_all(&converted.bytes))
-        .map_err(|error| Failure::file("write", output, &error))?;
+    save(output, &converted.bytes)?;
     let changes: Vec<Found> = converted.changes.iter().map(Found::from).collect();
     let verdict = check(output, &to, level, !json).unwrap_or_else(|e| unreadable(&to, &e, level));
     if json {
@@ -55,7 +53,7 @@ pub(super) fn run(
         output::json(&verdict)?;
     } else {
         for change in &changes {
-            output::line(told(&from, change, paint).trim_end())?;
+            output::line(told(&output::plain(&from), change, level, paint).trim_end())?;
         }
         output::line(human(&verdict, paint))?;
     }
@@ -63,4 +61,22 @@ pub(super) fn run(
         true => Ok(()),
         false => Err(Failure::Told),
     }
+}
+
+/// Writes a new file, whole or not at all.
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut target = opened.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::refused(format!(
+            "{0} đã có, không ghi đè; hãy chọn tên khác\n\
+             {0} exists and is not overwritten; choose another name",
+            path.display()
+        )),
+        _ => Failure::file("write", path, &error),
+    })?;
+    target.write_all(bytes).map_err(|error| {
+        // Half a package must not be taken for one; that it stays is worth no second message.
+        let _ = std::fs::remove_file(path);
+        Failure::file("write", path, &error)
+    })
 }
