@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use api::client::Event;
+use api::v1;
 use serde_json::Value;
 use testkit::{Axis, Process};
 
-use crate::house::{A, B, House, SMALL, SOON, document};
+use crate::delivering::next_delivery;
+use crate::house::{A, B, House, SMALL, SOON, document, push, settle, soon};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -23,6 +26,37 @@ fn get(at: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
     write!(stream, "GET {path} HTTP/1.0\r\nhost: {at}\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok((status.unwrap_or(0), body.to_owned()))
+}
+
+/// The same over TLS, of a server called `localhost` that this certificate speaks for.
+fn get_over_tls(at: SocketAddr, trusted: &Path, path: &str) -> std::io::Result<(u16, String)> {
+    use rustls_pki_types::pem::PemObject as _;
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(rustls_pki_types::CertificateDer::from_pem_file(trusted).unwrap())
+        .unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let config = std::sync::Arc::new(config);
+    let mut session = rustls::ClientConnection::new(config, name).unwrap();
+    let mut socket = TcpStream::connect(at)?;
+    socket.set_read_timeout(Some(SOON))?;
+    let mut stream = rustls::Stream::new(&mut session, &mut socket);
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+    let mut answer = String::new();
+    match stream.read_to_string(&mut answer) {
+        // HTTP/1.0 ends with the connection; not every server says so in TLS first.
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => return Err(error),
+        _ => {}
+    }
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     Ok((status.unwrap_or(0), body.to_owned()))
@@ -66,6 +100,24 @@ fn hs_07_health_and_metrics_tell_how_the_axis_is() {
     );
     assert_eq!(value(&text, "axis_ready"), 1.0);
     assert!(value(&text, "axis_journal_position") >= 2.0);
+    // The figures of the queues are the same whoever asks.
+    let waiting = value(
+        &text,
+        r#"axis_deliveries_waiting{system="so-b",lane="routine"}"#,
+    );
+    let lines = house.ask(&["queues", "--system", "so-b"]);
+    let line = lines.iter().find(|line| line["lane"] == "routine").unwrap();
+    assert_eq!(
+        (waiting, line["pending"].as_f64()),
+        (2.0, Some(2.0)),
+        "{line}"
+    );
+    assert!(line["oldest_at"].is_string());
+    assert!(value(&text, r#"axis_oldest_waiting_seconds{lane="routine"}"#) < 60.0);
+    assert_eq!(
+        value(&text, r#"axis_oldest_waiting_seconds{lane="flash"}"#),
+        0.0
+    );
     assert!(value(&text, "axis_journal_sync_seconds_count") >= 2.0);
     assert!(value(&text, "process_resident_memory_bytes") > 1e6);
     // Every metric of the page is there, and nothing that is not on it.
@@ -96,6 +148,41 @@ fn hs_07_health_and_metrics_tell_how_the_axis_is() {
     assert!(!text.contains(A) && !text.contains(B), "{text}");
 }
 
+/// Who listens is told at once; what waits is counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ex_12_a_new_document_is_announced_within_seconds_and_counted_until_it_is_taken() {
+    let house = House::new();
+    let (a, b) = (house.client(&house.a).await, house.client(&house.b).await);
+    let mut stream = b.subscribe(1).await.unwrap();
+    assert!(matches!(
+        soon(stream.next()).await.unwrap(),
+        Some(Event::CaughtUp)
+    ));
+    let sent = Instant::now();
+    push(&a, &document("1").bytes()).await;
+    let (header, _) = next_delivery(&mut stream).await;
+    assert!(
+        sent.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        sent.elapsed()
+    );
+    // What is not taken is counted.
+    push(&a, &document("2").bytes()).await;
+    let operator = house.operator().await;
+    let by_system = v1::QueuesRequest {
+        by: v1::QueuesBy::System.into(),
+        ..v1::QueuesRequest::default()
+    };
+    let waits = async || {
+        let lines = operator.queues(by_system.clone()).await.unwrap().queues;
+        let of_b = lines.iter().filter(|line| line.system == "so-b");
+        of_b.map(|line| line.pending + line.fetched).sum::<u64>()
+    };
+    assert_eq!(waits().await, 2);
+    settle(&b, &header).await;
+    assert_eq!(waits().await, 1);
+}
+
 #[test]
 fn pr_04_an_alert_stands_once_over_a_kill_and_falls_when_it_is_over() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,6 +199,16 @@ fn pr_04_an_alert_stands_once_over_a_kill_and_falls_when_it_is_over() {
         "{SMALL}[alerts]\nevery_seconds = 1\nending_days = 3650\n[console.tls]\ncert = {cert:?}\nkey = {key:?}\n"
     );
     let mut axis = Axis::builder().config(config).start().unwrap();
+    // Meanwhile the console answers over TLS, with that certificate and no other.
+    let said = get_over_tls(console(&axis), &cert, "/healthz").unwrap();
+    assert_eq!(said, (200, "ok\n".to_owned()));
+    let stranger = folder.path().join("stranger.pem");
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(&stranger, other.cert.pem()).unwrap();
+    get_over_tls(console(&axis), &stranger, "/healthz").unwrap_err();
+    get(console(&axis), "/healthz")
+        .map(|(status, _)| assert_ne!(status, 200))
+        .ok();
     let wait = |axis: &Axis, count: usize| {
         let since = Instant::now();
         loop {

@@ -69,7 +69,7 @@ fn a_key_ends_top() {
 
 #[test]
 fn without_a_terminal_top_prints_so_many_tables_and_ends() {
-    let house = House::new();
+    let house = House::with_config("[alerts]\ndisk_free_percent = 0\n");
     house.send(&[document("1").bytes()]);
     let text = |args: &[&str]| house.axis.operate(args).unwrap().ok().unwrap().stdout;
     let one = text(&["top"]);
@@ -77,10 +77,7 @@ fn without_a_terminal_top_prints_so_many_tables_and_ends() {
         one.starts_with("axis top  ") && !one.contains('\x1b'),
         "{one}"
     );
-    assert!(
-        one.contains("Không có cảnh báo nào (no alerts)\nHệ thống  Làn"),
-        "{one}"
-    );
+    assert!(one.contains("\nHệ thống  Làn"), "{one}");
     assert_eq!(one.matches("so-b").count(), 1);
     let two = text(&["top", "--count", "2", "--every", "1"]);
     assert_eq!(two.matches("axis top  ").count(), 2);

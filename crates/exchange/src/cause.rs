@@ -280,7 +280,7 @@ impl About {
                 text.to_owned()
             }
         };
-        let time = |at: Option<Ms>| at.map_or_else(|| "—".to_owned(), Ms::iso);
+        let time = |at: Option<Ms>| at.map_or_else(|| "—".to_owned(), Ms::told);
         let count = if self.count > MANY {
             format!("> {MANY}")
         } else {

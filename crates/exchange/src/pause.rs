@@ -46,7 +46,7 @@ impl Exchange {
             .change_registry(|registry| {
                 let paused = named(registry, whom)?;
                 if let Some(before) = registry.pauses().of(&paused) {
-                    let (who, since) = (actor(before.actor.as_ref()), Ms(before.at_ms).iso());
+                    let (who, since) = (actor(before.actor.as_ref()), Ms(before.at_ms).told());
                     return Err(Refusal::new(Name::AlreadyExists).at(
                         "whom",
                         format!("Việc giao cho {whom} đã tạm dừng từ {since}, do {who}."),

@@ -333,13 +333,20 @@ impl Inner {
             .document
             .as_ref()
             .is_some_and(|document| document.business != 1);
-        let limit = self.usages.limits().max_open_deliveries;
-        let open = self.ledger.open_deliveries();
-        // No system has more than all have together.
-        if !adds || (open.len() as u64) < limit {
+        if !adds {
             return Ok(());
         }
         let registry = self.ledger.registry();
+        let limit_of = |system: &SystemId| {
+            let own = registry.system(system.as_str());
+            let own = own.map_or(0, |system| system.facts.max_open_deliveries);
+            match own {
+                0 => self.usages.limits().max_open_deliveries,
+                own => own,
+            }
+        };
+        let open = self.ledger.open_deliveries();
+        let all = open.len() as u64;
         let waits_for = |system: &SystemId| -> u64 {
             let agencies = registry.served_by(system);
             agencies
@@ -350,7 +357,11 @@ impl Inner {
         };
         let full = facts.receivers.iter().find(|receiver| {
             let systems = registry.systems_of(AgencyId(receiver.agency));
-            systems.iter().any(|system| waits_for(system) >= limit)
+            // No system has more than all have together.
+            systems.iter().any(|system| {
+                let limit = limit_of(system);
+                all >= limit && waits_for(system) >= limit
+            })
         });
         let Some(full) = full else { return Ok(()) };
         let code = &full.code;

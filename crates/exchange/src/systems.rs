@@ -84,6 +84,7 @@ impl Exchange {
                     axis_acknowledges: system.axis_acknowledges,
                     name: system.name.clone(),
                     inline_bytes: system.inline_bytes,
+                    max_open_deliveries: system.max_open_deliveries,
                     ..SystemRecorded::default()
                 };
                 let mut facts = vec![Fact::SystemRecorded(Box::new(recorded))];
@@ -412,6 +413,7 @@ pub(crate) fn system_record(registry: &Registry, system: &System) -> Option<Syst
             "direct"
         },
         inline_bytes: facts.inline_bytes,
+        max_open_deliveries: facts.max_open_deliveries,
         suspended: facts.suspended,
         reason: reason.map(|actor| actor.why.clone()).unwrap_or_default(),
         keys: system

@@ -503,6 +503,8 @@ pub struct NewSystem {
     pub attachment: String,
     /// Of an `amqp` system: packages up to this size in bytes travel in the message; 0 = none.
     pub inline_bytes: u64,
+    /// Open deliveries that may wait for it; 0 = the axis's default.
+    pub max_open_deliveries: u64,
     /// Whether the axis issues 01 for what it settles.
     pub axis_acknowledges: bool,
     /// Whether it gets a key.
@@ -605,6 +607,8 @@ pub struct SystemRecord {
     pub attachment: &'static str,
     /// Of an `amqp` system: packages up to this size travel in the message; 0 = none.
     pub inline_bytes: u64,
+    /// Open deliveries that may wait for it; 0 = the axis's default.
+    pub max_open_deliveries: u64,
     /// Whether it is suspended.
     pub suspended: bool,
     /// Why it is suspended.
@@ -739,7 +743,7 @@ pub struct Limits {
     pub max_bytes_in_flight: u64,
     /// Pushes of one system in a second; 0 = no limit.
     pub max_pushes_per_second: u32,
-    /// Open deliveries that wait for one system.
+    /// Open deliveries that wait for one system, unless the system has a number of its own.
     pub max_open_deliveries: u64,
 }
 

@@ -33,6 +33,12 @@ impl Ms {
         self.format("%Y-%m-%dT%H:%M:%S%.3f+07:00")
     }
 
+    /// As people write it in Vietnam: `22/11/2026 08:00:00`.
+    #[must_use]
+    pub fn told(self) -> String {
+        self.format("%d/%m/%Y %H:%M:%S")
+    }
+
     /// As edXML writes times: `2026/11/22 08:00:00`, Vietnam time.
     #[must_use]
     pub fn edxml(self) -> String {
@@ -146,6 +152,7 @@ mod tests {
         let at = Ms(1_795_309_200_123);
         assert_eq!(at.iso(), "2026-11-22T08:00:00+07:00");
         assert_eq!(at.iso_ms(), "2026-11-22T08:00:00.123+07:00");
+        assert_eq!(at.told(), "22/11/2026 08:00:00");
         assert_eq!(at.edxml(), "2026/11/22 08:00:00");
         assert_eq!(Ms::parse(&at.iso_ms()), Ok(at));
         assert_eq!(Ms::parse("2026-11-22T08:00:00.123"), Ok(at));

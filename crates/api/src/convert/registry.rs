@@ -272,6 +272,7 @@ pub(crate) fn system_record(system: SystemRecord) -> v1::SystemRecord {
         changed_by: system.changed_by,
         reason: system.reason,
         inline_bytes: system.inline_bytes,
+        max_open_deliveries: system.max_open_deliveries,
     }
 }
 
@@ -295,6 +296,7 @@ pub(crate) fn new_system(request: v1::AddSystemRequest) -> NewSystem {
         axis_acknowledges: !request.no_axis_acknowledgement,
         with_key: !request.without_key,
         inline_bytes: request.inline_bytes,
+        max_open_deliveries: request.max_open_deliveries,
     }
 }
 

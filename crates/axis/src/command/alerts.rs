@@ -172,3 +172,52 @@ fn table(alerts: &[v1::Alert]) -> String {
         }),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use exchange::AlertKind;
+
+    fn alert(kind: AlertKind, subject: &str) -> v1::Alert {
+        let told = kind.told();
+        let severity = match told.severity {
+            exchange::Severity::Critical => v1::AlertSeverity::Critical,
+            exchange::Severity::Warning => v1::AlertSeverity::Warning,
+        };
+        v1::Alert {
+            kind: told.name.to_owned(),
+            severity: severity.into(),
+            subject: subject.to_owned(),
+            title: told.title.vi.to_owned(),
+            title_en: told.title.en.to_owned(),
+            detail: "12 văn bản chờ, cũ nhất từ 22/11/2026 08:00:05.".to_owned(),
+            detail_en: "12 wait, the oldest since 22/11/2026 08:00:05.".to_owned(),
+            action: told.act.vi.to_owned(),
+            action_en: told.act.en.to_owned(),
+            raised_at: "2026-11-22T08:10:06.000+07:00".to_owned(),
+            recorded: true,
+            ..v1::Alert::default()
+        }
+    }
+
+    #[test]
+    fn what_stands_is_told_with_what_to_do() {
+        let memory = v1::Alert {
+            recorded: false,
+            ..alert(AlertKind::ReadOnly, "axis")
+        };
+        let alerts = [alert(AlertKind::OldestAge, "so-tai-chinh/flash"), memory];
+        insta::assert_snapshot!(standing(&alerts));
+        assert_eq!(standing(&[]), "Không có cảnh báo nào (no alerts).");
+    }
+
+    #[test]
+    fn the_history_is_a_line_each() {
+        let over = v1::Alert {
+            cleared_at: "2026-11-22T08:12:00.000+07:00".to_owned(),
+            ..alert(AlertKind::QueueUnattended, "so-y-te")
+        };
+        insta::assert_snapshot!(table(&[alert(AlertKind::DeadLetters, "so-y-te"), over]));
+        assert_eq!(table(&[]), "Không có cảnh báo nào (no alerts).");
+    }
+}

@@ -125,9 +125,13 @@ async fn list(args: List) -> Result<(), Failure> {
         }
         return Ok(());
     }
+    output::line(table(&dead))?;
+    Ok(())
+}
+
+fn table(dead: &[shape::Dead]) -> String {
     if dead.is_empty() {
-        output::line("Không có bản gửi nào ngừng gửi (nothing is dead).")?;
-        return Ok(());
+        return "Không có bản gửi nào ngừng gửi (nothing is dead).".to_owned();
     }
     let rows = dead.iter().map(|dead| {
         [
@@ -149,8 +153,7 @@ async fn list(args: List) -> Result<(), Failure> {
         "Ngừng từ",
         "Lý do",
     ];
-    output::line(output::table(header, rows))?;
-    Ok(())
+    output::table(header, rows)
 }
 
 fn tell(decided: &Decided, json: bool, vi: &str, en: &str) -> Result<(), Failure> {
@@ -172,5 +175,32 @@ fn tell(decided: &Decided, json: bool, vi: &str, en: &str) -> Result<(), Failure
         Err(Failure::Told)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_is_told_with_receiver_since_when_and_why() {
+        let dead = v1::DeadDelivery {
+            delivery_id: "0f5fd3a0-6f0e-5c77-9c46-d0e0fd2f4a11".to_owned(),
+            receiver: Some(v1::Agency {
+                main_code: "000.00.02.H99".to_owned(),
+                ..v1::Agency::default()
+            }),
+            systems: vec!["so-tai-chinh".to_owned(), "du-phong".to_owned()],
+            lane: v1::Lane::Flash.into(),
+            accepted_at: "2026-11-22T08:00:05.123+07:00".to_owned(),
+            since: "2026-11-22T09:10:00.000+07:00".to_owned(),
+            reason: "20 lượt giữ không được xác nhận (20 leases ended unsettled)".to_owned(),
+            ..v1::DeadDelivery::default()
+        };
+        insta::assert_snapshot!(table(&[shape::Dead::from(&dead)]));
+        assert_eq!(
+            table(&[]),
+            "Không có bản gửi nào ngừng gửi (nothing is dead)."
+        );
     }
 }

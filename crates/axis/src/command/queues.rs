@@ -174,3 +174,91 @@ pub(crate) fn table(by: By, queues: &[shape::Queue], now: Ms) -> String {
     }
     output::table(header(by), queues.iter().map(|queue| cells(queue, now)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 22/11/2026 09:00:00 in Vietnam.
+    const NOW: Ms = Ms(1_795_312_800_000);
+
+    fn queue(state: &str, pending: u64) -> v1::AgencyQueue {
+        v1::AgencyQueue {
+            state: state.to_owned(),
+            pending,
+            fetched: 1,
+            leased: 1,
+            streams: 2,
+            oldest_at: "2026-11-22T08:57:05+07:00".to_owned(),
+            last_fetch_at: "2026-11-22T08:59:58.100+07:00".to_owned(),
+            came_last_minute: 4,
+            left_last_minute: 3,
+            ..v1::AgencyQueue::default()
+        }
+    }
+
+    fn of(lines: &[v1::AgencyQueue]) -> Vec<shape::Queue> {
+        lines.iter().map(shape::Queue::from).collect()
+    }
+
+    #[test]
+    fn lanes_of_systems_are_told_the_worst_first() {
+        let lines = [
+            v1::AgencyQueue {
+                lane: v1::Lane::Flash.into(),
+                streams: 0,
+                last_fetch_at: String::new(),
+                ..queue("no-system", 12)
+            },
+            v1::AgencyQueue {
+                system: "so-tai-chinh".to_owned(),
+                lane: v1::Lane::Urgent.into(),
+                dead: 2,
+                ..queue("dead-letters", 7)
+            },
+            v1::AgencyQueue {
+                system: "so-y-te".to_owned(),
+                lane: v1::Lane::Routine.into(),
+                ready: 990,
+                unacked: 10,
+                oldest_at: "2026-11-19T08:00:00+07:00".to_owned(),
+                ..queue("paused", 1_200)
+            },
+        ];
+        insta::assert_snapshot!(table(By::System, &of(&lines), NOW));
+    }
+
+    #[test]
+    fn agencies_are_told_by_code_and_name() {
+        let agency = |code: &str, name: &str| {
+            Some(v1::Agency {
+                main_code: code.to_owned(),
+                name: name.to_owned(),
+                ..v1::Agency::default()
+            })
+        };
+        let lines = [
+            v1::AgencyQueue {
+                agency: agency("000.00.02.H99", "Sở Tài chính"),
+                ..queue("no-consumer", 3)
+            },
+            v1::AgencyQueue {
+                agency: agency(
+                    "000.00.03.H99",
+                    "Ban Quản lý Khu kinh tế và các khu công nghiệp",
+                ),
+                oldest_at: String::new(),
+                ..queue("idle", 0)
+            },
+        ];
+        insta::assert_snapshot!(table(By::Agency, &of(&lines), NOW));
+    }
+
+    #[test]
+    fn nothing_that_waits_is_told_in_words() {
+        assert_eq!(
+            table(By::System, &[], NOW),
+            "Không có gì đang chờ (nothing waits)."
+        );
+    }
+}

@@ -37,6 +37,10 @@ pub(crate) enum Command {
         /// Put packages up to this size into the messages of an amqp system [default: none]
         #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
         inline_bytes: u64,
+        /// Open deliveries that may wait for it before senders are told to wait
+        /// [default: limits.max_open_deliveries of the configuration]
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+        max_open_deliveries: u64,
         /// The axis makes no status 01 for what this system settles
         #[arg(long = "no-axis-acknowledgement")]
         no_axis_acknowledgement: bool,
@@ -162,6 +166,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             name,
             attachment,
             inline_bytes,
+            max_open_deliveries,
             no_axis_acknowledgement,
             no_key,
             cert,
@@ -183,6 +188,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 no_axis_acknowledgement,
                 without_key: no_key,
                 inline_bytes,
+                max_open_deliveries,
             };
             let answer = client.add_system(request).await?;
             let key = (!answer.key.is_empty()).then_some(answer.key);

@@ -88,6 +88,44 @@ fn told(why: &shape::Why, paint: Paint) -> String {
 mod tests {
     use super::*;
 
+    /// Every row of the table as an operator reads it.
+    #[test]
+    fn each_cause_is_told_in_both_languages() {
+        let at = |text: &str| ledger::time::Ms::parse(text).ok();
+        let about = exchange::About {
+            agency: "Sở Tài chính (000.00.02.H99)".to_owned(),
+            code: "000.00.02.H99".to_owned(),
+            system: "so-tai-chinh".to_owned(),
+            whom: "so-tai-chinh".to_owned(),
+            delivery: "0f5fd3a0-6f0e-5c77-9c46-d0e0fd2f4a11".to_owned(),
+            package: "019aa3c9e4f0000000000001".to_owned(),
+            since: at("2026-11-22T08:00:05+07:00"),
+            until: at("2026-11-22T08:05:05+07:00"),
+            by: "Nguyễn Thị Lan".to_owned(),
+            reason: "chuyển máy chủ".to_owned(),
+            count: 12,
+        };
+        let finding = |cause: &exchange::Cause| {
+            let row = cause.row();
+            v1::why_response::Finding {
+                cause: row.name.to_owned(),
+                turn: row.turn.word().to_owned(),
+                turn_vi: row.turn.vi().to_owned(),
+                message: about.fill(row.vi),
+                message_en: about.fill(row.en),
+                command: about.fill(row.command),
+                ..v1::why_response::Finding::default()
+            }
+        };
+        let why = v1::WhyResponse {
+            kind: "system".to_owned(),
+            id: "so-tai-chinh".to_owned(),
+            findings: exchange::Cause::ALL.iter().map(finding).collect(),
+            ..v1::WhyResponse::default()
+        };
+        insta::assert_snapshot!(told(&why.into(), output::PLAIN));
+    }
+
     #[test]
     fn a_cause_is_told_with_whose_turn_it_is_and_what_helps() {
         let finding = v1::why_response::Finding {

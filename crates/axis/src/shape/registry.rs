@@ -206,6 +206,8 @@ pub(crate) struct System {
     pub(crate) agencies: Vec<String>,
     pub(crate) attachment: String,
     pub(crate) suspended: bool,
+    /// `null`: the axis's default.
+    pub(crate) max_open_deliveries: Option<u64>,
     pub(crate) keys: Vec<Key>,
     pub(crate) pins: Vec<Pin>,
     pub(crate) changed_at: Option<String>,
@@ -237,6 +239,7 @@ impl From<&v1::SystemRecord> for System {
             agencies: of.agencies.clone(),
             attachment: of.attachment.clone(),
             suspended: of.suspended,
+            max_open_deliveries: Some(of.max_open_deliveries).filter(|limit| *limit > 0),
             keys: of
                 .keys
                 .iter()

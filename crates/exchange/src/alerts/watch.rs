@@ -269,8 +269,8 @@ impl Watch {
                     old.push((
                         format!("{name}/{word}"),
                         Words::new(
-                            format!("{waiting} văn bản chờ, cũ nhất từ {}.", oldest.iso()),
-                            format!("{waiting} wait, the oldest since {}.", oldest.iso()),
+                            format!("{waiting} văn bản chờ, cũ nhất từ {}.", oldest.told()),
+                            format!("{waiting} wait, the oldest since {}.", oldest.told()),
                         ),
                     ));
                 }
@@ -375,7 +375,7 @@ pub(super) fn count(inner: &Inner, now: Ms) -> Backlog {
 }
 
 fn left_alone(system: &str, oldest: Ms) -> Words<String> {
-    let since = oldest.iso();
+    let since = oldest.told();
     if system == NO_SYSTEM {
         return Words::new(
             format!("Có văn bản chờ từ {since} cho cơ quan chưa có hệ thống kết nối nào."),
@@ -390,8 +390,8 @@ fn left_alone(system: &str, oldest: Ms) -> Words<String> {
 
 fn ends(not_after: Ms) -> Words<String> {
     Words::new(
-        format!("Hết hạn {}.", not_after.iso()),
-        format!("Ends {}.", not_after.iso()),
+        format!("Hết hạn {}.", not_after.told()),
+        format!("Ends {}.", not_after.told()),
     )
 }
 

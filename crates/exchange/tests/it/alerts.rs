@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exchange::{
-    Alert, AlertKind, Exchange, Options, Outcome, QueueState, QueuesAsked, Revival, Revoke, Words,
+    Alert, AlertKind, Exchange, Next, Options, Outcome, QueueState, QueuesAsked, Revival, Revoke,
+    Words,
 };
 use ledger::time::{Clock, Ms};
 
@@ -373,6 +374,47 @@ async fn a_broker_away_blocked_or_refusing_a_queue_is_one_alert_each() {
     pass(61);
     stands(exchange, &[]).await;
     incident(exchange, AlertKind::BusJunk, "b").await;
+}
+
+/// The frame of alarms of any link, here the broker's; the one to the national axis will use it.
+#[tokio::test]
+async fn nb_02_a_link_that_is_away_for_long_is_one_alarm_and_then_all_is_delivered_once() {
+    let broker = Moody::new();
+    let ground = {
+        let broker = Arc::<Moody>::clone(&broker);
+        Ground::with(move |options| {
+            quick(options);
+            options.bus = Some(Arc::<Moody>::clone(&broker));
+        })
+        .await
+    };
+    let exchange = &ground.exchange;
+    let mut stream = exchange.subscribe(&ground.b, 10).await.unwrap();
+    broker.goes_away();
+    let mut owed = Vec::new();
+    for number in 0..3 {
+        let package = new(&format!("d{number}"), &[B]);
+        let sent = ground.push(&ground.a, package).await.unwrap();
+        owed.push(sent.receivers[0].delivery);
+        pass(7);
+        looked(exchange, &[("bus-away", "bus")]).await;
+    }
+    broker.comes_back();
+    stands(exchange, &[]).await;
+    let mut got = Vec::new();
+    while got.len() < owed.len() {
+        let next = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
+        if let Next::Offer(offer) = next.expect("the stream stalls") {
+            got.push(offer.header.delivery);
+            let settled = ground.settle(&ground.b, offer.header.delivery, Outcome::Acknowledged);
+            settled.await.unwrap();
+        }
+    }
+    got.sort();
+    owed.sort();
+    assert_eq!(got, owed);
+    assert!(ground.fetch(&ground.b).await.is_none());
+    incident(exchange, AlertKind::BusAway, "bus").await;
 }
 
 #[tokio::test]

@@ -424,6 +424,34 @@ async fn a_full_system_does_not_hold_up_the_others() {
     ground.push(&ground.a, new("d4", &[B])).await.unwrap();
 }
 
+/// A small system may have a smaller number of its own.
+#[tokio::test]
+async fn a_system_with_a_limit_of_its_own_fills_sooner_and_says_so() {
+    let ground = Ground::new().await;
+    let by = operator();
+    let all = exchange::Revoke::All;
+    ground.exchange.revoke(&by, "b", all).await.unwrap();
+    let system = NewSystem {
+        id: "small".to_owned(),
+        agencies: vec![B.to_owned()],
+        with_key: true,
+        max_open_deliveries: 2,
+        ..NewSystem::default()
+    };
+    let (record, _) = ground.exchange.add_system(&by, system).await.unwrap();
+    assert_eq!(record.max_open_deliveries, 2);
+    for id in ["d1", "d2"] {
+        ground.push(&ground.a, new(id, &[B, C])).await.unwrap();
+    }
+    let refused = ground.refused(&ground.a, new("d3", &[C, B])).await;
+    assert_eq!(refused.name, Name::LimitReached);
+    assert!(refused.retry_after_ms.is_some(), "{refused:?}");
+    // Others keep the axis's number.
+    for id in ["d3", "d4"] {
+        ground.push(&ground.a, new(id, &[C])).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_agency_without_a_system_is_told_apart() {
     let ground = Ground::new().await;
