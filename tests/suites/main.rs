@@ -19,6 +19,7 @@ mod asking;
 mod bad_calls;
 mod bad_packages;
 mod bad_setup;
+mod checking;
 mod delivering;
 mod demo;
 mod durable;

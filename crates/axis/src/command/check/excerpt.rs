@@ -8,10 +8,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::output::visible;
 
-/// Columns shown on either side of the place: with the line's number they fit a terminal of 80,
+/// Columns shown before the place, and in all: with the line's number they fit a terminal of 80,
 /// where a longer line would wrap and the mark stand under nothing.
 const LEFT: usize = 24;
-const RIGHT: usize = 44;
+const WHOLE: usize = 68;
 
 /// Some of a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,10 +73,10 @@ pub(super) fn excerpt(
         cut = true;
     }
     let mut tail = shown(after);
-    let mut width = 0;
+    let mut width = head.width();
     let end = tail.char_indices().find(|(_, c)| {
         width += c.width().unwrap_or(0);
-        width > RIGHT
+        width > WHOLE
     });
     if let Some((end, _)) = end {
         tail.truncate(end);
@@ -160,7 +160,7 @@ mod tests {
             assert_eq!(head.width(), found.before, "{found:?}");
             assert!(!found.text.contains(['\t', '\u{202e}']), "{found:?}");
             let shown = found.text.width() - 3;
-            assert!(shown > (LEFT + RIGHT) / 2 * columns / 2, "{found:?}");
+            assert!(shown > WHOLE / 2 * columns / 2, "{found:?}");
         }
     }
 }
