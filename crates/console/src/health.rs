@@ -2,7 +2,7 @@
 //!
 //! `/healthz` answers as long as the process lives. `/readyz` answers 200 when the axis does
 //! what it is for (the ledger is open and writable, the index is ready), else 503; it says what
-//! else is wrong (the kinds of alerts that stand) without failing for it, because the axis still
+//! else is wrong (the alerts that stand) and on purpose (pauses) without failing for it, because the axis still
 //! serves what it can.
 
 use axum::Router;
@@ -23,11 +23,9 @@ pub(crate) fn routes(exchange: &Exchange) -> Router {
 }
 
 async fn ready(State(exchange): State<Exchange>) -> Response {
-    let kinds = exchange
-        .standing_alerts()
-        .into_iter()
-        .map(|alert| alert.kind);
-    let (status, said) = readiness(exchange.is_serving(), &exchange.info(), kinds);
+    let alerts = exchange.standing_alerts().into_iter();
+    let alerts = alerts.map(|alert| format!("{} ({})", alert.kind, alert.subject));
+    let (status, said) = readiness(exchange.is_serving(), &exchange.info(), alerts);
     text(status, said)
 }
 
@@ -43,8 +41,17 @@ fn readiness(
         "axis: {axis}\nledger: {ledger}\nindex: {}\ndisk: {}\n",
         info.index, info.space
     );
-    for kind in alerts {
-        said.push_str(&format!("alert: {kind}\n"));
+    for alert in alerts {
+        said.push_str(&format!("alert: {alert}\n"));
+    }
+    for pause in &info.pauses {
+        let system = pause.system.as_ref().map(|system| system.as_str());
+        let agency = pause
+            .agency
+            .as_ref()
+            .map(|agency| agency.main_code.as_str());
+        let whom = system.or(agency).unwrap_or_default();
+        said.push_str(&format!("paused: {whom} since {}\n", pause.since.iso()));
     }
     let status = if serving {
         StatusCode::OK
@@ -65,10 +72,18 @@ fn text(status: StatusCode, body: String) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use exchange::Pause;
     use ledger::time::Ms;
 
     #[test]
     fn ready_is_said_only_of_an_axis_that_accepts() {
+        let pause = Pause {
+            system: Some("so-b".parse().unwrap()),
+            agency: None,
+            since: Ms(1_795_309_200_000),
+            by: "Lan".to_owned(),
+            why: "chuyển máy chủ".to_owned(),
+        };
         let info = |read_only| Info {
             started_at: Ms(0),
             now: Ms(0),
@@ -77,10 +92,10 @@ mod tests {
             index: "trusted",
             space: "ok",
             read_only,
-            pauses: Vec::new(),
+            pauses: vec![pause.clone()],
         };
         let ready = |serving, read_only| {
-            let alerts = ["bus-away".to_owned()].into_iter();
+            let alerts = ["bus-away (bus)".to_owned()].into_iter();
             readiness(serving, &info(read_only), alerts)
         };
         let (status, said) = ready(true, false);
@@ -88,6 +103,11 @@ mod tests {
         assert_eq!(status, StatusCode::OK);
         assert!(
             said.contains("axis: ready") && said.contains("alert: bus-away"),
+            "{said}"
+        );
+        // Whom and since when; who and why is for operators (`axis why`).
+        assert!(
+            said.ends_with("paused: so-b since 2026-11-22T08:00:00+07:00\n"),
             "{said}"
         );
         let (status, said) = ready(true, true);

@@ -204,13 +204,15 @@ impl Watch {
         let limit = u64::from(self.limits.disk_free_percent);
         let stands = inner.alerts.stands(Kind::DiskFilling, AXIS);
         let filling = percent < limit + u64::from(stands && limit > 0);
-        let mib = of.f_bavail.saturating_mul(of.f_frsize) >> 20;
+        // Tenths of a GiB.
+        let gib = of.f_bavail.saturating_mul(of.f_frsize) / ((1 << 30) / 10);
+        let gib = format!("{}.{} GiB", gib / 10, gib % 10);
         found.axis(
             Kind::DiskFilling,
             filling.then(|| {
                 Words::new(
-                    format!("Còn trống {percent} % ({mib} MiB)."),
-                    format!("{percent} % free ({mib} MiB)."),
+                    format!("Còn trống {percent} % ({gib})."),
+                    format!("{percent} % free ({gib})."),
                 )
             }),
         );
@@ -378,8 +380,12 @@ fn left_alone(system: &str, oldest: Ms) -> Words<String> {
     let since = oldest.told();
     if system == NO_SYSTEM {
         return Words::new(
-            format!("Có văn bản chờ từ {since} cho cơ quan chưa có hệ thống kết nối nào."),
-            format!("Deliveries wait since {since} for agencies that no system serves."),
+            format!(
+                "Có văn bản chờ từ {since} cho cơ quan chưa có hệ thống kết nối nào: `axis queues --by agency` cho biết cơ quan nào, `axis system add` thêm hệ thống."
+            ),
+            format!(
+                "Deliveries wait since {since} for agencies that no system serves: `axis queues --by agency` tells which, `axis system add` adds one."
+            ),
         );
     }
     Words::new(
