@@ -82,6 +82,8 @@ pub(crate) struct Cursor<'l, R> {
     written: String,
     namespaces: Namespaces,
     told_prefixes: Vec<String>,
+    /// The first elements that were there and held no text, for findings that ask for it.
+    blanks: Vec<Place>,
     pub(crate) findings: Findings,
     envelope_at: Position,
     elements: u32,
@@ -105,6 +107,9 @@ pub(crate) struct Cursor<'l, R> {
 
 /// Most namespace declarations in force at one place: each name is looked up among them.
 const MOST_DECLARATIONS: usize = 256;
+
+/// Most elements without text whose places are kept.
+const MOST_BLANKS: usize = 64;
 
 /// Characters of names that need no second look.
 const PLAIN: [bool; 256] = {
@@ -149,6 +154,7 @@ impl<'l, R: BufRead> Cursor<'l, R> {
             written: String::with_capacity(256),
             namespaces: Namespaces::default(),
             told_prefixes: Vec::new(),
+            blanks: Vec::new(),
             envelope_at: Position::default(),
             findings: Findings::new(limits.findings),
             elements: 0,
@@ -225,6 +231,10 @@ impl<'l, R: BufRead> Cursor<'l, R> {
         }
         self.collecting = false;
         if self.text.trim().is_empty() {
+            if self.blanks.len() < MOST_BLANKS {
+                let place = self.last_place();
+                self.blanks.push(place);
+            }
             return None;
         }
         self.kept += self.text.len();

@@ -220,7 +220,24 @@ fn what_no_xml_reader_may_take_is_refused_at_its_place() {
             with("000.00.13.H47</edXML:OrganId>", "\r\n\t </edXML:OrganId>"),
             F::NoTo,
             7,
+            11,
+        ),
+        // Absent: at the parent. There and empty: at the element.
+        (
+            with("<edXML:CodeNumber>7</edXML:CodeNumber>", ""),
+            F::NoNumber,
+            9,
             1,
+        ),
+        (with("CodeNumber>7<", "CodeNumber><"), F::NoNumber, 9, 13),
+        (
+            with(
+                "<edXML:PromulgationDate>2026/03/02</edXML:PromulgationDate>",
+                "<PromulgationDate/>",
+            ),
+            F::NoDate,
+            10,
+            55,
         ),
         (
             with(

@@ -68,7 +68,8 @@ impl<R: BufRead> Cursor<'_, R> {
         }
     }
 
-    /// A finding that a child of the place is missing.
+    /// A finding that a child of the place is missing, or is there without a text: at the child in
+    /// that case.
     pub(crate) fn tell_missing<'d>(
         &mut self,
         code: FindingCode,
@@ -78,7 +79,9 @@ impl<R: BufRead> Cursor<'_, R> {
     ) {
         if self.findings.room(code) {
             let path = format!("{}/{child}", place.path);
-            let finding = Finding::new(code, path, place.at, detail);
+            let blank = self.blanks.iter().find(|blank| blank.path == path);
+            let at = blank.map_or(place.at, |blank| blank.at);
+            let finding = Finding::new(code, path, at, detail);
             self.findings.list.push(finding);
         }
     }
