@@ -11,6 +11,8 @@
 
 mod account;
 mod agency;
+mod codes;
+mod lives;
 mod saved;
 mod service;
 
@@ -19,7 +21,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
+use rpds::RedBlackTreeSetSync;
 use unicode_normalization::UnicodeNormalization;
 
 pub use self::account::Account;
@@ -27,6 +29,8 @@ pub use self::agency::{Agency, EVERYTHING, Field, Life, Stamp, Version};
 pub use self::service::Period;
 
 use self::account::Accounts;
+use self::codes::Codes;
+use self::lives::Lives;
 use self::service::Services;
 use crate::event::{
     AgenciesChanged, AgencyOperation, AgencyRecorded, AgencyState, SystemKeyAdded, SystemPinAdded,
@@ -80,27 +84,11 @@ impl System {
     }
 }
 
-/// Who ever had a code: hardly ever more than one.
-#[derive(Debug, Clone)]
-enum Claims {
-    One(AgencyId),
-    Many(Vec<AgencyId>),
-}
-
-impl Claims {
-    fn all(&self) -> &[AgencyId] {
-        match self {
-            Self::One(id) => std::slice::from_ref(id),
-            Self::Many(ids) => ids,
-        }
-    }
-}
-
 #[derive(Debug, Clone, Default)]
 struct Inner {
     version: u64,
-    lives: HashTrieMapSync<AgencyId, Life>,
-    by_code: HashTrieMapSync<Box<str>, Claims>,
+    lives: Lives,
+    by_code: Codes,
     systems: Arc<BTreeMap<String, System>>,
     services: Services,
     pauses: Pauses,
@@ -173,9 +161,10 @@ impl Registry {
     #[must_use]
     pub fn resolve(&self, code: &str) -> Option<AgencyId> {
         let code = canonical(code);
-        match self.inner.by_code.get(&*code)? {
-            Claims::One(id) => self.has_code(*id, &code).then_some(*id),
-            Claims::Many(ids) => {
+        match self.inner.by_code.get(&code) {
+            [] => None,
+            [only] => self.has_code(*only, &code).then_some(*only),
+            ids => {
                 let has = ids.iter().copied().filter(|id| self.has_code(*id, &code));
                 let closed = |id| {
                     self.agency(id)
@@ -189,14 +178,11 @@ impl Registry {
     /// Every agency that ever had this code, or is to have it, by id.
     #[must_use]
     pub fn claims(&self, code: &str) -> &[AgencyId] {
-        self.inner
-            .by_code
-            .get(&*canonical(code))
-            .map_or(&[], Claims::all)
+        self.inner.by_code.get(&canonical(code))
     }
 
     fn has_code(&self, id: AgencyId, code: &str) -> bool {
-        let Some(life) = self.inner.lives.get(&id) else {
+        let Some(life) = self.inner.lives.get(id) else {
             return false;
         };
         match life.versions() {
@@ -216,13 +202,13 @@ impl Registry {
     /// An agency as it is at this moment, with the change that made it so.
     #[must_use]
     pub fn version_of(&self, id: AgencyId) -> Option<&Version> {
-        self.inner.lives.get(&id)?.at(self.at)
+        self.inner.lives.get(id)?.at(self.at)
     }
 
     /// An agency through time.
     #[must_use]
     pub fn life(&self, id: AgencyId) -> Option<&Life> {
-        self.inner.lives.get(&id)
+        self.inner.lives.get(id)
     }
 
     /// All agencies that there are at this moment, by id.
@@ -490,12 +476,7 @@ impl Inner {
         self.last_agency = self.last_agency.max(id.0);
         self.moment(version.from);
         self.settle(version.from, version.stamp.at);
-        if !self.lives.contains_key(&id) {
-            self.lives.insert_mut(id, Life::default());
-        }
-        let Some(life) = self.lives.get_mut(&id) else {
-            return;
-        };
+        let life = self.lives.begun(id);
         if version.number == 0 {
             version.number = life.revision() + 1;
         }
@@ -507,7 +488,7 @@ impl Inner {
             .flat_map(|version| version.agency.codes().map(|code| canonical(code).into()))
             .collect();
         for code in codes {
-            self.claim(code, id);
+            self.by_code.add(code, id);
         }
     }
 
@@ -518,54 +499,24 @@ impl Inner {
                 .flat_map(|version| version.agency.codes().map(|code| canonical(code).into()))
                 .collect()
         };
-        let Some(life) = self.lives.get_mut(&id) else {
+        let Some(life) = self.lives.get_mut(id) else {
             return;
         };
         let before = codes(life);
         life.withdraw(number);
         let after = codes(life);
         if after.is_empty() {
-            self.lives.remove_mut(&id);
+            self.lives.remove(id);
         }
-        for code in before.iter().filter(|code| !after.contains(code)) {
-            let left: Vec<AgencyId> = match self.by_code.get(&**code) {
-                Some(claims) => claims
-                    .all()
-                    .iter()
-                    .copied()
-                    .filter(|at| *at != id)
-                    .collect(),
-                None => continue,
-            };
-            match left.as_slice() {
-                [] => {
-                    self.by_code.remove_mut(&**code);
-                }
-                [only] => self.by_code.insert_mut(code.clone(), Claims::One(*only)),
-                _ => self.by_code.insert_mut(code.clone(), Claims::Many(left)),
-            }
+        for code in before.into_iter().filter(|code| !after.contains(code)) {
+            self.by_code.remove(code, id);
         }
     }
 
     fn set_revision(&mut self, agency: u32, revision: u32) {
-        if let Some(life) = self.lives.get_mut(&AgencyId(agency)) {
+        if let Some(life) = self.lives.get_mut(AgencyId(agency)) {
             life.set_revision(revision);
         }
-    }
-
-    fn claim(&mut self, code: Box<str>, id: AgencyId) {
-        let claims = match self.by_code.get(&*code) {
-            None => Claims::One(id),
-            Some(claims) => {
-                let mut ids = claims.all().to_vec();
-                match ids.binary_search(&id) {
-                    Ok(_) => return,
-                    Err(place) => ids.insert(place, id),
-                }
-                Claims::Many(ids)
-            }
-        };
-        self.by_code.insert_mut(code, claims);
     }
 
     /// A system's facts: agencies that its list names newly are served by it from then on, those

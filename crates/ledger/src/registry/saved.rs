@@ -8,15 +8,14 @@ impl Registry {
     /// Everything in it, at all moments.
     pub(crate) fn saved(&self) -> RegistrySaved {
         let inner = &*self.inner;
-        let mut lives: Vec<_> = inner.lives.iter().collect();
-        lives.sort_by_key(|(id, _)| **id);
         let systems = || inner.systems.values();
         RegistrySaved {
             version: inner.version,
             last_agency: inner.last_agency,
-            agencies: lives
-                .into_iter()
-                .map(|(id, life)| life.saved(*id))
+            agencies: inner
+                .lives
+                .iter()
+                .map(|(id, life)| life.saved(id))
                 .collect(),
             systems: systems().map(|system| system.facts.clone()).collect(),
             keys: systems().flat_map(|system| system.keys.clone()).collect(),
