@@ -7,16 +7,20 @@
 mod health;
 pub mod metrics;
 mod registry;
+mod rights;
 
 use axum::Router;
 use exchange::Exchange;
 
 pub use crate::metrics::{Build, Metrics, MetricsError};
+pub use crate::rights::PUBLIC;
 
-/// Everything that the HTTP listener of an axis answers.
+/// Everything that the HTTP listener of an axis answers. A part's routes need a row in
+/// [`PUBLIC`] each.
 pub fn router(exchange: &Exchange, metrics: &Metrics) -> Router {
-    Router::new()
+    let parts = Router::new()
         .merge(health::routes(exchange))
         .merge(metrics::routes(exchange, metrics))
-        .merge(registry::routes(exchange))
+        .merge(registry::routes(exchange));
+    rights::held(parts)
 }

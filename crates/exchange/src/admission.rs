@@ -162,14 +162,15 @@ fn sender(
     };
     if !may_send {
         let word = ledger::registry::state_word(facts.state);
+        let word_vi = lists::State::of_word(word).map_or(word, lists::State::word_vi);
         let (vi, en) = match &*facts.reason {
             "" => (String::new(), String::new()),
             reason => (format!(" Lý do: {reason}"), format!(" Reason: {reason}")),
         };
         return Err(Refusal::new(Name::SenderInactive).at(
             "edXML/edXMLEnvelope/edXMLHeader/MessageHeader/From/OrganId",
-            format!("Cơ quan {code} đang ở trạng thái {word}.{vi}"),
-            format!("The agency {code} is {word}.{en}"),
+            format!("Cơ quan {code} đang ở trạng thái {word_vi} ({word}), chưa được gửi.{vi}"),
+            format!("The agency {code} is {word}: it may not send.{en}"),
         ));
     }
     Ok(agency)

@@ -81,10 +81,10 @@ refusals! {
     ForeignSender "FOREIGN_SENDER" PermissionDenied 19 403 false
         "Cơ quan gửi (From) không thuộc hệ thống đang gọi. Gửi bằng hệ thống phục vụ cơ quan đó, hoặc đề nghị quản trị trục gán cơ quan cho hệ thống này."
         "The sender (From) is not an agency of the calling system. Send through the system that serves it, or have the operator assign the agency to this system.";
-    /// The sending agency is suspended or closed.
-    SenderInactive "SENDER_INACTIVE" FailedPrecondition 19 409 false
-        "Cơ quan gửi đang bị tạm dừng hoặc đã đóng."
-        "The sending agency is suspended or closed.";
+    /// The sending agency is not approved, suspended or closed.
+    SenderInactive "SENDER_INACTIVE" PermissionDenied 19 403 false
+        "Cơ quan gửi chưa được phê duyệt, đang bị tạm dừng hoặc đã đóng; lý do được nêu."
+        "The sending agency is not approved, suspended or closed; the reason is told.";
     /// The package is larger than the limit.
     TooLarge "TOO_LARGE" InvalidArgument 10 413 false
         "Gói tin vượt quá kích thước cho phép."

@@ -556,7 +556,25 @@ async fn ex_13_who_is_not_approved_yet_is_refused_with_the_reason() {
     )
     .await
     .unwrap();
-    crate::ground::add(it, "hctd", "H99.09").await;
+    let key = crate::ground::add(it, "hctd", "H99.09").await;
+    let key = Credentials::Key {
+        system: "hctd",
+        key: &key,
+    };
+    let hctd = it.authenticate(key).unwrap();
+    let send = |id: &str| {
+        let mut draft = crate::ground::draft(id, &[A]);
+        draft.document.from = edxml::Organ::new("H99.09", None);
+        edxml::write::document(&draft)
+    };
+    // As HTTP tells it: 403, with the reason.
+    let refused = ground.refused(&hctd, send("d0")).await;
+    assert_eq!(refused.name.row().http, 403);
+    assert_eq!(refused.name, Name::SenderInactive);
+    assert!(
+        refused.details[0].message.contains("đề nghị"),
+        "{refused:?}"
+    );
     let refused = ground.refused(&ground.a, new("d1", &["H99.09"])).await;
     assert_eq!(refused.name, Name::UnknownReceiver);
     assert!(
@@ -583,6 +601,7 @@ async fn ex_13_who_is_not_approved_yet_is_refused_with_the_reason() {
         .push(&ground.a, new("d1", &["H99.09"]))
         .await
         .unwrap();
+    ground.push(&hctd, send("d0")).await.unwrap();
     let told = it
         .changes(Some("H99.09"), None, false, 10, "")
         .unwrap()
