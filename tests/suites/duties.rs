@@ -55,6 +55,7 @@ async fn with_the_samples_agencies() -> (Axis, api::Client) {
         "import",
         list,
         "--irregular",
+        "--why",
         "as in the samples"
     ])
     .unwrap()
@@ -104,6 +105,7 @@ async fn ex_02_no_receiver_is_dropped_silently() {
             "import",
             list,
             "--irregular",
+            "--why",
             "as in the samples"
         ])
         .unwrap()

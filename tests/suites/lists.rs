@@ -9,18 +9,18 @@ use testkit::Axis;
 
 use crate::house::{A, House, SMALL, wait_until};
 
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../docs/examples/province")
         .join(name)
 }
 
-fn operate<const N: usize>(axis: &Axis, args: [&str; N]) -> Vec<Value> {
+pub(crate) fn operate<const N: usize>(axis: &Axis, args: [&str; N]) -> Vec<Value> {
     axis.operate(args).unwrap().ok().unwrap().json().unwrap()
 }
 
 /// A request over plain HTTP: status, headers, body.
-fn get(axis: &Axis, path: &str, header: &str) -> (u16, String, String) {
+pub(crate) fn get(axis: &Axis, path: &str, header: &str) -> (u16, String, String) {
     let console = axis.ready().console.unwrap();
     let mut stream = TcpStream::connect(console).unwrap();
     write!(
@@ -216,9 +216,10 @@ fn nb_07_the_own_list_is_compared_with_the_national_one_and_what_is_missing_is_a
         .iter()
         .map(|one| {
             format!(
-                "{} {}",
+                "{} {} {}",
                 one["what"].as_str().unwrap(),
-                one["code"].as_str().unwrap()
+                one["code"].as_str().unwrap(),
+                one["row"]
             )
         })
         .collect();
@@ -226,10 +227,10 @@ fn nb_07_the_own_list_is_compared_with_the_national_one_and_what_is_missing_is_a
     assert_eq!(
         found,
         [
-            "closed_there 000.00.02.H99",
-            "differs 000.00.01.H99",
-            "missing_here 000.00.09.H99",
-            "missing_there 000.00.03.H99",
+            "closed_there 000.00.02.H99 3",
+            "differs 000.00.01.H99 2",
+            "missing_here 000.00.09.H99 4",
+            "missing_there 000.00.03.H99 null",
         ]
     );
     let adopted = axis
@@ -291,6 +292,37 @@ fn a_list_with_one_fault_changes_nothing_and_names_the_cell() {
             "A2",
         ),
         (
+            "irregular.csv",
+            "code,name\nH99.1,Một\n28.22.H17,Hai\n".as_bytes().to_vec(),
+            "A3 (code)",
+        ),
+        (
+            "stranger.csv",
+            "code,name,parent\nH99.1,Một,H99.9\n".as_bytes().to_vec(),
+            "C2 (parent)",
+        ),
+        (
+            "children.csv",
+            "code,name,parent,state\nH99.1,Một,,closed\nH99.2,Hai,H99.1,\n"
+                .as_bytes()
+                .to_vec(),
+            "D2 (state)",
+        ),
+        (
+            "itself.csv",
+            "code,name,state,successors\nH99.1,Một,closed,H99.1\n"
+                .as_bytes()
+                .to_vec(),
+            "D2 (successors)",
+        ),
+        (
+            "early.csv",
+            "code,name,parent,effective\nH99.1,Một,H99.2,2025-01-01\nH99.2,Hai,,2025-02-01\n"
+                .as_bytes()
+                .to_vec(),
+            "C2 (parent)",
+        ),
+        (
             "tcvn3.csv",
             b"code,name\nH99.1,S\xeb N\xe9i v\xf4 \xb5\xae\n".to_vec(),
             "TCVN3",
@@ -343,14 +375,33 @@ fn rg_05_the_merger_of_two_provinces_is_one_import_with_history_intact() {
     };
     assert_eq!(import("lam-hai-2024.csv", "2024-01-01", &[])["added"], 155);
     assert_eq!(import("son-binh-2024.csv", "2024-01-01", &[])["added"], 115);
-    let dry = import("sap-nhap-2025-07-01.csv", "2025-07-01", &["--dry-run"]);
+    // A document from before, which waits for one that is to be closed.
+    let sender = axis.add_system("so-tu-phap", &["H99.3"]).unwrap();
+    let old = axis.add_system("so-noi-vu-sb", &["H98.2"]).unwrap();
+    let send = |id: &str, to: &str| {
+        let package = testkit::Document::new("000.00.03.H99", &[to], id).bytes();
+        let file = axis.file(&format!("{id}.edxml"), &package).unwrap();
+        axis.cli(&sender)
+            .run(args!["send", file, "--json"])
+            .unwrap()
+    };
+    send("sn-0", "H98.2").ok().unwrap();
+    let list = example("sap-nhap-2025-07-01.csv");
+    let unsaid = args!["registry", "import", list, "--effective", "2025-07-01"];
+    let unsaid = axis.operate(unsaid).unwrap().code(1).unwrap().stderr;
+    assert!(
+        unsaid.contains("csv:G8 (state)") && unsaid.contains("000.00.02.H98 còn 1 bản gửi"),
+        "{unsaid}"
+    );
+    let stay = ["--dry-run", "--deliveries", "stay"];
+    let dry = import("sap-nhap-2025-07-01.csv", "2025-07-01", &stay);
     let told = dry["differences"].as_array().unwrap().len();
     let count = |one: &Value, what: &str| one[what].as_u64().unwrap();
     assert_eq!(told as u64, count(&dry, "added") + count(&dry, "changed"));
     let merged = import(
         "sap-nhap-2025-07-01.csv",
         "2025-07-01",
-        &["--decision", "1/NQ-LH"],
+        &["--decision", "1/NQ-LH", "--deliveries", "stay"],
     );
     assert_eq!(
         (count(&merged, "added"), count(&merged, "changed")),
@@ -391,28 +442,30 @@ fn rg_05_the_merger_of_two_provinces_is_one_import_with_history_intact() {
     let log = operate(&axis, ["registry", "log", "H98.2", "--json"]);
     assert_eq!(log[0]["decision"], "1/NQ-LH", "{log:?}");
 
-    // What is sent to a closed code: refused naming the successor, or forwarded if it says so.
-    let sender = axis.add_system("so-tu-phap", &["H99.3"]).unwrap();
-    let successor = axis.add_system("so-noi-vu", &["H99.2"]).unwrap();
-    let send = |id: &str, to: &str| {
-        let package = testkit::Document::new("000.00.03.H99", &[to], id).bytes();
-        let file = axis.file(&format!("{id}.edxml"), &package).unwrap();
-        axis.cli(&sender).run(args!["send", file]).unwrap()
-    };
+    // What is sent to a closed code goes where the list says: refused naming the successor, or
+    // forwarded to it.
     let refused = send("sn-1", "H98.2").code(1).unwrap();
     let said = refused.stdout + &refused.stderr;
     assert!(said.contains("000.00.02.H99"), "{said}");
-    axis.operate(["registry", "describe", "H98.2", "--forward", "true"])
+    let successor = axis.add_system("so-tai-chinh", &["H99.4"]).unwrap();
+    send("sn-2", "H98.4").ok().unwrap();
+    let inbox = |name: &str| axis.data().parent().unwrap().join(name);
+    let receive = |system, name| {
+        let received = axis
+            .cli(system)
+            .run(args!["receive", "--out", inbox(name), "--json"]);
+        received.unwrap().ok().unwrap().json().unwrap()
+    };
+    assert_eq!(receive(&successor, "new").len(), 1);
+    // What came before stays with the agency of that day, under its code and name of that day.
+    assert_eq!(receive(&old, "old").len(), 1);
+    let trace = axis
+        .operate(["trace", "sn-0"])
         .unwrap()
         .ok()
-        .unwrap();
-    send("sn-2", "H98.2").ok().unwrap();
-    let inbox = axis.data().parent().unwrap().join("inbox");
-    let received = axis
-        .cli(&successor)
-        .run(args!["receive", "--out", inbox, "--json"])
-        .unwrap();
-    assert!(!received.ok().unwrap().json().unwrap().is_empty());
+        .unwrap()
+        .stdout;
+    assert!(trace.contains("Sở Nội vụ (H98.2)"), "{trace}");
 }
 
 /// What a dry run shows people.

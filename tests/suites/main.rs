@@ -30,6 +30,7 @@ mod lists;
 mod observing;
 mod operators;
 mod receiving;
+mod registrar;
 mod sending;
 mod serving;
 mod smoke;

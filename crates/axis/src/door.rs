@@ -1,5 +1,5 @@
-//! The two doors of an axis: as a system over the network, as its operator over the admin
-//! socket in the data folder.
+//! The two doors of an axis: over the network as a system or as a person with an account, over
+//! the admin socket in the data folder as its operator.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,25 @@ use crate::refusal;
 /// Where the data folder is looked for if nothing else is said.
 const DATA: &str = "axis-data";
 
-/// As a system.
+/// An axis that is reached over the network.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "As a system")]
-pub(crate) struct SystemArgs {
+#[command(next_help_heading = "Over the network")]
+pub(crate) struct RemoteArgs {
     /// The axis: http://HOST:PORT (loopback) or https://HOST:PORT
     #[arg(long, env = "AXIS_SERVER", value_name = "URL")]
     server: Option<String>,
     /// The authority of the axis's certificate, PEM
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// The file with the key of the system or account; without it the key is taken from AXIS_KEY
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// As a system.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "As a system")]
+pub(crate) struct SystemArgs {
     /// The system's certificate, PEM
     #[arg(long, value_name = "FILE", requires = "cert_key")]
     cert: Option<PathBuf>,
@@ -34,9 +43,8 @@ pub(crate) struct SystemArgs {
     /// The system's id
     #[arg(long, env = "AXIS_SYSTEM", value_name = "ID")]
     system: Option<String>,
-    /// The file with the system's key; without it the key is taken from AXIS_KEY
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 /// As the operator.
@@ -49,6 +57,49 @@ pub(crate) struct OperatorArgs {
     /// Who does this, for the record [default: the login name, else the uid]
     #[arg(long, value_name = "PERSON")]
     by: Option<String>,
+}
+
+/// As a person with an account (axis access), from wherever the axis is reached.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "As a person with an account")]
+pub(crate) struct AccountArgs {
+    /// The account, by --server; its key is taken as a system's. What it does is recorded under
+    /// its person's name
+    #[arg(long = "as", env = "AXIS_ACCOUNT", value_name = "ACCOUNT")]
+    account: Option<String>,
+}
+
+/// As a person: with an account over the network, else as the operator of the data folder.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PersonArgs {
+    #[command(flatten)]
+    operator: OperatorArgs,
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+impl PersonArgs {
+    /// Connects: `--data` wins over an account, which wins over the default data folder.
+    ///
+    /// # Errors
+    /// Wrong arguments, a key that cannot be read, or no axis there.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        match &self.account.account {
+            Some(_) if self.operator.by.is_some() && self.operator.data.is_none() => {
+                Err(Failure::usage(
+                    "--by names who sits at the axis's own machine; an account is its person's",
+                ))
+            }
+            Some(account) if self.operator.data.is_none() => {
+                self.remote.connect_as(account, self.patience).await
+            }
+            _ => self.operator.connect(self.patience).await,
+        }
+    }
 }
 
 /// As the operator, only looking: nothing is recorded, so nobody is named.
@@ -89,11 +140,14 @@ impl Patience {
     }
 }
 
-/// Either door: as a system if a server is named, else as the operator of the data folder.
+/// Any door: with an account if one is named, as a system if a server is, else as the operator
+/// of the data folder.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EitherArgs {
     #[command(flatten)]
     system: SystemArgs,
+    #[command(flatten)]
+    account: AccountArgs,
     #[command(flatten)]
     operator: OperatorArgs,
     #[command(flatten)]
@@ -101,16 +155,65 @@ pub(crate) struct EitherArgs {
 }
 
 impl EitherArgs {
-    /// Connects: `--data` wins over `--server`, which wins over the default data folder.
+    /// Connects: `--data` wins over `--as` and `--server`, which win over the default data
+    /// folder.
     ///
     /// # Errors
     /// Wrong arguments, or no axis there.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        if self.operator.data.is_none() && self.system.server.is_some() {
-            self.system.connect(self.patience).await
-        } else {
-            self.operator.connect(self.patience).await
+        let remote = &self.system.remote;
+        match &self.account.account {
+            _ if self.operator.data.is_some() => self.operator.connect(self.patience).await,
+            Some(account) => remote.connect_as(account, self.patience).await,
+            None if remote.server.is_some() => self.system.connect(self.patience).await,
+            None => self.operator.connect(self.patience).await,
         }
+    }
+}
+
+impl RemoteArgs {
+    /// Connects as the person with this account.
+    async fn connect_as(&self, account: &str, patience: Patience) -> Result<Client, Failure> {
+        let server = self.server()?;
+        let credentials = Credentials::Account {
+            account: account.to_owned(),
+            key: self.key(&format!("account {account}"))?,
+        };
+        self.connect(server, credentials, patience).await
+    }
+
+    fn server(&self) -> Result<&str, Failure> {
+        let server = self.server.as_deref();
+        server.ok_or_else(|| Failure::usage("which axis? Give --server URL, or set AXIS_SERVER"))
+    }
+
+    async fn connect(
+        &self,
+        server: &str,
+        credentials: Credentials,
+        patience: Patience,
+    ) -> Result<Client, Failure> {
+        let options = Options {
+            server: server.to_owned(),
+            credentials,
+            ca: self.ca.as_deref().map(pem).transpose()?,
+            timeout: Some(patience.limit()),
+        };
+        Client::connect(&options).await.map_err(Failure::from)
+    }
+
+    /// The key of `whom`, from the file or the environment.
+    fn key(&self, whom: &str) -> Result<String, Failure> {
+        let key = match &self.key_file {
+            Some(file) => fs::read_to_string(file)
+                .map_err(|error| Failure::file("read the key", file, &error))?,
+            None => std::env::var("AXIS_KEY").map_err(|_| {
+                Failure::usage(format!(
+                    "the key of {whom} is missing: give --key-file FILE, or set AXIS_KEY"
+                ))
+            })?,
+        };
+        Ok(key.trim().to_owned())
     }
 }
 
@@ -120,18 +223,9 @@ impl SystemArgs {
     /// # Errors
     /// Wrong arguments, a key or certificate that cannot be read, or no axis there.
     pub(crate) async fn connect(&self, patience: Patience) -> Result<Client, Failure> {
-        let Some(server) = &self.server else {
-            return Err(Failure::usage(
-                "which axis? Give --server URL, or set AXIS_SERVER",
-            ));
-        };
-        let options = Options {
-            server: server.clone(),
-            credentials: self.credentials()?,
-            ca: self.ca.as_deref().map(pem).transpose()?,
-            timeout: Some(patience.limit()),
-        };
-        Client::connect(&options).await.map_err(Failure::from)
+        let server = self.remote.server()?;
+        let credentials = self.credentials()?;
+        self.remote.connect(server, credentials, patience).await
     }
 
     fn credentials(&self) -> Result<Credentials, Failure> {
@@ -143,21 +237,12 @@ impl SystemArgs {
         }
         let Some(system) = &self.system else {
             return Err(Failure::usage(
-                "who calls? Give --system ID with --key-file FILE (or AXIS_SYSTEM with AXIS_KEY), or --cert FILE with --cert-key FILE",
+                "who calls? Give --system ID with --key-file FILE (or AXIS_SYSTEM with AXIS_KEY), --cert FILE with --cert-key FILE, or --as ACCOUNT",
             ));
-        };
-        let key = match &self.key_file {
-            Some(file) => fs::read_to_string(file)
-                .map_err(|error| Failure::file("read the key", file, &error))?,
-            None => std::env::var("AXIS_KEY").map_err(|_| {
-                Failure::usage(format!(
-                    "the key of system {system} is missing: give --key-file FILE, or set AXIS_KEY"
-                ))
-            })?,
         };
         Ok(Credentials::Key {
             system: system.clone(),
-            key: key.trim().to_owned(),
+            key: self.remote.key(&format!("system {system}"))?,
         })
     }
 }

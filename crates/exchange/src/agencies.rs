@@ -1,6 +1,8 @@
 //! The registry's agencies: looked up, and changed by list. Each change is made on one version
 //! of the registry and committed only if that still stands.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ledger::id::AgencyId;
 use ledger::registry::{Agency, Registry, state_word};
@@ -9,6 +11,7 @@ use ledger::{Command, CommitError, Conflict, Fact};
 
 use crate::agency_list;
 use crate::history::actor;
+use crate::publications::off;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Operator, refused_commit};
 use crate::types::{AgencyDifference, AgencyRecord, AgencySearch, ImportOrder, Imported, Page};
@@ -203,30 +206,49 @@ impl Exchange {
     ) -> Result<Imported, Refusal> {
         // A long list takes seconds: not on a runtime's own thread.
         let sheet = order.sheet.clone();
-        let read = tokio::task::spawn_blocking(move || agency_list::read(&file, &sheet));
-        let list = match read.await {
-            Ok(Ok(list)) => list,
-            Ok(Err(problems)) => {
+        let list = match off(move || Ok(agency_list::read(&file, &sheet))).await? {
+            Ok(list) => list,
+            Err(problems) => {
                 return Ok(Imported {
                     problems,
                     ..Imported::default()
                 });
             }
-            Err(_) => return Err(Refusal::new(Name::Internal)),
         };
         let now = self.inner.now();
         let actor = operator.actor(&order.why);
-        self.inner
-            .change_registry(|registry| {
-                let (facts, mut imported) =
-                    agency_list::plan(registry, &list, actor.clone(), now, &order);
-                if imported.problems.is_empty() && !order.dry_run {
-                    return Ok((facts, imported));
+        let (list, order) = (Arc::new(list), Arc::new(order));
+        for _ in 0..ATTEMPTS {
+            let registry = self.inner.ledger.registry();
+            let version = registry.version();
+            let inner = Arc::clone(&self.inner);
+            let (list, order, actor) = (Arc::clone(&list), Arc::clone(&order), actor.clone());
+            let (facts, imported) = off(move || {
+                let open = |id| inner.ledger.open_deliveries().of(id).count();
+                let (mut facts, mut imported) =
+                    agency_list::plan(&registry, &list, actor, now, &order, open);
+                if order.dry_run || !imported.problems.is_empty() {
+                    facts.clear();
+                    imported.problems.truncate(MAX_PROBLEMS);
                 }
-                imported.problems.truncate(MAX_PROBLEMS);
-                Ok((Vec::new(), imported))
+                Ok((facts, imported))
             })
-            .await
+            .await?;
+            if facts.is_empty() {
+                return Ok(imported);
+            }
+            match self
+                .inner
+                .ledger
+                .commit(Command::Register { version, facts })
+                .await
+            {
+                Ok(_) => return Ok(imported),
+                Err(CommitError::Conflict(Conflict::RegistryChanged)) => {}
+                Err(error) => return Err(refused_commit(&error)),
+            }
+        }
+        Err(Refusal::new(Name::OutcomeUnknown).retry_after(1_000))
     }
 }
 

@@ -4,7 +4,7 @@
 //! every moment from the change on, whether it is still sound. What was unsound before is not
 //! held against the act.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ledger::Fact;
 use ledger::event::{
@@ -26,6 +26,9 @@ const MAX_CODE: usize = 64;
 const MAX_DEPTH: usize = 64;
 /// Things at fault told of one act.
 const MAX_TOLD: usize = 100;
+/// Agencies of an act that are all looked at again at each later moment; of more, those alone
+/// that a moment may concern.
+const FEW: usize = 64;
 
 /// Changes being made of one registry.
 #[derive(Debug)]
@@ -38,9 +41,19 @@ pub(crate) struct Draft {
     effective: Ms,
     decision: String,
     acts: Vec<AgenciesChanged>,
+    /// Where the act of a moment and a decision stands among them.
+    act_of: HashMap<(Ms, String), usize>,
     services: Vec<Fact>,
     touched: Vec<Touched>,
-    problems: Vec<Detail>,
+    problems: Vec<AtFault>,
+}
+
+/// Something at fault in a draft.
+#[derive(Debug)]
+pub(crate) struct AtFault {
+    /// Whose fault it is, where it is one agency's.
+    pub(crate) agency: Option<AgencyId>,
+    pub(crate) detail: Detail,
 }
 
 /// What an act changed of one agency.
@@ -68,6 +81,7 @@ impl Draft {
             effective,
             decision: decision.to_owned(),
             acts: Vec::new(),
+            act_of: HashMap::new(),
             services: Vec::new(),
             touched: Vec::new(),
             problems: Vec::new(),
@@ -76,10 +90,6 @@ impl Draft {
 
     /// What follows is true from another moment on, by another decision: a list may say them row
     /// by row.
-    #[allow(
-        dead_code,
-        reason = "for lists that say when and by which decision row by row"
-    )]
     pub(crate) fn order(&mut self, effective: Ms, decision: &str) {
         if self.effective != effective || self.decision != decision {
             self.effective = effective;
@@ -109,13 +119,25 @@ impl Draft {
 
     /// Something is at fault; told with the rest when the draft is checked.
     pub(crate) fn fault(&mut self, code: &str, path: &str, vi: String, en: String) {
-        self.problems.push(Detail {
+        self.fault_of(None, code, path, vi, en);
+    }
+
+    fn fault_of(
+        &mut self,
+        agency: Option<AgencyId>,
+        code: &str,
+        path: &str,
+        message: String,
+        message_en: String,
+    ) {
+        let detail = Detail {
             code: code.to_owned(),
             path: path.to_owned(),
-            message: vi,
-            message_en: en,
+            message,
+            message_en,
             ..Detail::default()
-        });
+        };
+        self.problems.push(AtFault { agency, detail });
     }
 
     /// The agency with this code, as the draft has it.
@@ -220,10 +242,9 @@ impl Draft {
             agency: id,
             number: self.trial.life(id).map_or(0, Life::revision),
         });
-        let same = self.acts.iter_mut().find(|made| {
-            made.effective_at_ms == act.effective_at_ms && made.decision == act.decision
-        });
-        match same {
+        let key = (self.effective, act.decision.clone());
+        let place = *self.act_of.entry(key).or_insert(self.acts.len());
+        match self.acts.get_mut(place) {
             Some(made) => made.changes.extend(act.changes),
             None => self.acts.push(act),
         }
@@ -342,15 +363,25 @@ impl Draft {
     ///
     /// # Errors
     /// BAD_REGISTRY with each thing at fault.
-    pub(crate) fn finish(mut self) -> Result<(Vec<Fact>, Vec<Touched>, Registry), Refusal> {
+    pub(crate) fn finish(self) -> Result<(Vec<Fact>, Vec<Touched>, Registry), Refusal> {
+        self.checked().map_err(|faults| {
+            let mut refusal = Refusal::new(Name::BadRegistry);
+            let details = faults.into_iter().map(|fault| fault.detail);
+            refusal.details = details.take(MAX_TOLD).collect();
+            refusal
+        })
+    }
+
+    /// The same, with whose fault each thing is.
+    ///
+    /// # Errors
+    /// Each thing at fault, the first ones.
+    pub(crate) fn checked(mut self) -> Result<(Vec<Fact>, Vec<Touched>, Registry), Vec<AtFault>> {
         if self.problems.is_empty() {
             self.check_whole();
         }
         if !self.problems.is_empty() {
-            let mut refusal = Refusal::new(Name::BadRegistry);
-            self.problems.truncate(MAX_TOLD);
-            refusal.details = self.problems;
-            return Err(refusal);
+            return Err(self.problems);
         }
         let acts = self.acts.into_iter().map(Box::new);
         let facts = acts.map(Fact::AgenciesChanged).chain(self.services);
@@ -362,6 +393,7 @@ impl Draft {
         let effective = self.acts.iter().map(|act| Ms(act.effective_at_ms));
         let Some(first) = effective.min() else { return };
         let touched: BTreeSet<AgencyId> = self.touched.iter().map(|one| one.agency).collect();
+        let begins = (touched.len() > FEW).then(|| beginnings(&self.trial, first));
         let mut told: BTreeSet<(AgencyId, &'static str)> = BTreeSet::new();
         let mut at = Some(first);
         while let Some(moment) = at {
@@ -369,14 +401,26 @@ impl Draft {
             at = after.next_moment();
             let mut children = Children::default();
             let mut former = Children::default();
-            for id in touched.iter().copied() {
+            let near = begins.as_ref().map(|begins| {
+                let begun = begins.get(&moment).map_or(&[][..], Vec::as_slice);
+                concerned(&after, begun, &mut children)
+            });
+            let asked = touched
+                .iter()
+                .copied()
+                .filter(|id| near.as_ref().is_none_or(|near| near.contains(id)));
+            for id in asked {
+                let faults = unsound(&after, id, &mut children);
+                if faults.is_empty() {
+                    continue;
+                }
                 let old = unsound(&before, id, &mut former);
-                for fault in unsound(&after, id, &mut children) {
+                for fault in faults {
                     if old.contains(&fault) || !told.insert((id, fault.name())) {
                         continue;
                     }
                     let (path, vi, en) = fault.told(&after, id, moment);
-                    self.fault(fault.name(), path, vi, en);
+                    self.fault_of(Some(id), fault.name(), path, vi, en);
                 }
                 if self.problems.len() > MAX_TOLD {
                     return;
@@ -384,6 +428,47 @@ impl Draft {
             }
         }
     }
+}
+
+/// The agencies of which something begins at each moment from the first on.
+fn beginnings(registry: &Registry, first: Ms) -> BTreeMap<Ms, Vec<AgencyId>> {
+    let mut begins: BTreeMap<Ms, Vec<AgencyId>> = BTreeMap::new();
+    for id in registry.ids() {
+        let versions = registry.life(id).map_or(&[][..], Life::versions);
+        for version in versions.iter().filter(|version| version.from >= first) {
+            begins.entry(version.from).or_default().push(id);
+        }
+    }
+    begins
+}
+
+/// Who may be sound or unsound otherwise when something of these begins: they, those above and,
+/// if they are closed, those under them, and all that ever have one of their codes.
+fn concerned(
+    registry: &Registry,
+    begun: &[AgencyId],
+    children: &mut Children,
+) -> HashSet<AgencyId> {
+    let mut near: HashSet<AgencyId> = begun.iter().copied().collect();
+    for id in begun.iter().copied() {
+        let Some(agency) = registry.agency(id) else {
+            continue;
+        };
+        for code in agency.codes() {
+            near.extend(registry.claims(code));
+        }
+        if agency.state == AgencyState::Closed {
+            near.extend(children.of(registry, id));
+        }
+        let mut above = agency.parent;
+        let mut steps = 0;
+        while let Some(parent) = above.filter(|_| steps <= MAX_DEPTH) {
+            near.insert(parent);
+            steps += 1;
+            above = registry.agency(parent).and_then(|agency| agency.parent);
+        }
+    }
+    near
 }
 
 /// The Latin letter that another script's letter looks like.
@@ -507,10 +592,10 @@ impl Fault {
                 (
                     "children",
                     format!(
-                        "{me} đóng mà còn {count} cơ quan trực thuộc: {list}. Nói rõ đóng theo hay chuyển về cơ quan nào (--close-children hoặc --children-to)."
+                        "{me} đóng mà còn {count} cơ quan trực thuộc: {list}. Nói rõ đóng theo hay chuyển về cơ quan nào (--close-children hoặc --children-to; trong danh sách: thêm dòng cho chúng)."
                     ),
                     format!(
-                        "{me} is closed with {count} agencies under it: {list}. Say whether they close too or move (--close-children or --children-to)."
+                        "{me} is closed with {count} agencies under it: {list}. Say whether they close too or move (--close-children or --children-to; in a list: give them rows)."
                     ),
                 )
             }

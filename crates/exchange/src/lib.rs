@@ -37,7 +37,9 @@ mod agency_list;
 mod alerts;
 pub mod calendar;
 mod cause;
+mod changes;
 mod clocks;
+mod closing;
 mod dead;
 mod delivery;
 mod depth;
@@ -77,7 +79,9 @@ pub use alerts::{
     SystemBacklog, Told, Words,
 };
 pub use cause::{About, Cause, CauseRow, Turn};
+pub use changes::ChangeRecord;
 pub use clocks::ClockLimits;
+pub use closing::{ChildAgencies, Closing, OpenDeliveries};
 pub use dead::{DeadDelivery, Revival, Revived};
 pub use delivery::{Content, Offer};
 pub use gauges::{BusState, Gauges};
@@ -88,10 +92,7 @@ pub use publications::{Compared, Edition, Publication};
 pub use push::Upload;
 pub use queues::{Figures, GroupBy, QueueLine, QueueState, QueuesAsked};
 pub use reasons::{CLASSES as REASON_CLASSES, ReasonClass, ReasonOptions, reason_word};
-pub use registrar::{
-    ActRecord, AgencyEdit, AgencyFacts, ChangeRecord, ChildAgencies, Closing, OpenDeliveries,
-    Order, Successor,
-};
+pub use registrar::{ActRecord, AgencyEdit, AgencyFacts, Order, Successor};
 pub use rules::RuleOptions;
 pub use secrecy::{SecrecyField, SecrecyOptions};
 pub use service::{Caller, Credentials, Exchange, OpenError, Operator, Peer};

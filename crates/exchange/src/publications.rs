@@ -136,6 +136,7 @@ pub(crate) fn entries(registry: &Registry, closed: bool) -> Vec<Entry> {
             centre: (*agency.centre).to_owned(),
             state: Some(state),
             successors: agency.successors.iter().copied().map(code).collect(),
+            forward: agency.forwards_to_successor.then_some(true),
             effective: None,
             decision: String::new(),
         })
@@ -184,7 +185,7 @@ fn internal(error: &dyn std::fmt::Display) -> Refusal {
 }
 
 /// Runs what takes long on a large list, off the runtime's own threads.
-async fn off<T: Send + 'static>(
+pub(crate) async fn off<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work)
@@ -414,9 +415,8 @@ impl Exchange {
                     });
                 }
             };
-            let other: Vec<Entry> = list.rows.into_iter().map(|row| row.entry).collect();
             Ok(Compared {
-                found: lists::compare(&inner.list(Edition::Now, true), &other),
+                found: lists::compare(&inner.list(Edition::Now, true), &list.rows),
                 problems: Vec::new(),
             })
         })

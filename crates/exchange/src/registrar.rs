@@ -3,18 +3,16 @@
 use ledger::Fact;
 use ledger::event::{AgencyChangeWithdrawn, AgencyOperation, AgencyState};
 use ledger::id::AgencyId;
-use ledger::registry::{Agency, Field, Registry, state_word};
+use ledger::registry::{Agency, Registry, state_word};
 use ledger::time::Ms;
 
 use crate::agencies::agency_record;
-use crate::draft::{Draft, Touched, children, field_texts};
+use crate::changes::{ChangeRecord, told};
+use crate::draft::{Draft, Touched};
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Operator};
 use crate::types::AgencyRecord;
-
-/// Changes told of one act.
-const MAX_CHANGES: usize = 1_000;
 
 /// From when, by which decision and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,43 +67,6 @@ pub struct AgencyEdit {
     pub irregular: Option<String>,
 }
 
-/// What becomes of the open deliveries of an agency that is closed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OpenDeliveries {
-    /// It was not said: refused if there are any, or may be.
-    #[default]
-    Unsaid,
-    /// They stay with the system that serves it.
-    Stay,
-    /// The one successor's system serves it from then on.
-    Move,
-}
-
-/// What becomes of the agencies under one that is closed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum ChildAgencies {
-    /// It was not said: refused if there are any.
-    #[default]
-    Unsaid,
-    /// They are closed too, with the same successors.
-    Close,
-    /// They move under the agency with this code.
-    Under(String),
-}
-
-/// How an agency is closed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Closing {
-    /// Any code of each that takes over.
-    pub successors: Vec<String>,
-    /// Packages to its codes go to its one successor, marked.
-    pub forward: bool,
-    /// What waits for it.
-    pub deliveries: OpenDeliveries,
-    /// Those under it.
-    pub children: ChildAgencies,
-}
-
 /// A successor: there already, or new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Successor {
@@ -113,35 +74,6 @@ pub enum Successor {
     Known(String),
     /// What it is to be.
     New(Box<AgencyFacts>),
-}
-
-/// One change of one agency, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeRecord {
-    /// The agency.
-    pub agency: AgencyId,
-    /// Its main code after the change.
-    pub code: String,
-    /// Its name after the change.
-    pub name: String,
-    /// Of the change in the agency's history.
-    pub number: u32,
-    /// What it did: add, request, approve, …
-    pub operation: &'static str,
-    /// From when it is true.
-    pub effective: Ms,
-    /// When it was recorded.
-    pub recorded: Ms,
-    /// By whom.
-    pub by: String,
-    /// The decision.
-    pub decision: String,
-    /// Why.
-    pub why: String,
-    /// Whether it has not taken effect.
-    pub planned: bool,
-    /// Field, before, after.
-    pub fields: Vec<(&'static str, String, String)>,
 }
 
 /// What an act changed.
@@ -159,7 +91,7 @@ pub struct ActRecord {
 
 impl Exchange {
     /// Runs one act: the draft is made anew if the registry changed meanwhile.
-    async fn act(
+    pub(crate) async fn act(
         &self,
         operator: &Operator,
         order: &Order,
@@ -387,167 +319,6 @@ impl Exchange {
         .await
     }
 
-    /// Ends an agency.
-    ///
-    /// # Errors
-    /// As above; BAD_REGISTRY names open children and deliveries of which nothing was said.
-    pub async fn close_agency(
-        &self,
-        operator: &Operator,
-        order: &Order,
-        code: &str,
-        closing: &Closing,
-    ) -> Result<ActRecord, Refusal> {
-        self.act(operator, order, |draft| {
-            let id = known(draft, order, code)?;
-            let mut successors = Vec::new();
-            for code in &closing.successors {
-                successors.push(draft.find(code, "successors")?);
-            }
-            let end = End {
-                successors: &successors,
-                forward: closing.forward,
-                deliveries: closing.deliveries,
-                operation: AgencyOperation::Close,
-                reason: &order.why,
-            };
-            self.end(draft, id, &end, &closing.children)?;
-            Ok(id)
-        })
-        .await
-    }
-
-    /// Closes several agencies into one; those under them move to it.
-    ///
-    /// # Errors
-    /// As above; BAD_REGISTRY for a merge into one of them.
-    pub async fn merge_agencies(
-        &self,
-        operator: &Operator,
-        order: &Order,
-        sources: &[String],
-        into: &Successor,
-        forward: bool,
-        deliveries: OpenDeliveries,
-    ) -> Result<ActRecord, Refusal> {
-        if sources.is_empty() {
-            return Err(due(
-                "sources",
-                "Phải nêu các cơ quan được sáp nhập.",
-                "Name the agencies to be merged.",
-            ));
-        }
-        self.act(operator, order, |draft| {
-            same_version(draft.before(), order)?;
-            let mut closing = Vec::new();
-            for code in sources {
-                let id = draft.find(code, "sources")?;
-                if !closing.contains(&id) {
-                    closing.push(id);
-                }
-            }
-            let into = match into {
-                Successor::Known(code) => {
-                    let into = draft.find(code, "into")?;
-                    if closing.contains(&into) {
-                        draft.fault(
-                            "MERGE_INTO_ITSELF",
-                            "into",
-                            format!("{code} vừa được sáp nhập vừa là cơ quan nhận; bỏ khỏi danh sách sáp nhập."),
-                            format!("{code} is both merged and the one merged into; take it out of the sources."),
-                        );
-                        return Ok(into);
-                    }
-                    if state_of(draft.registry(), into) == AgencyState::Closed {
-                        return Err(wrong_state(draft.registry(), into, "active"));
-                    }
-                    into
-                }
-                // Its code may be one of theirs: they are closed in the same moment.
-                Successor::New(facts) => {
-                    let agency = new_agency(draft, facts)?;
-                    draft.add(agency, AgencyOperation::Merge)
-                }
-            };
-            let end = End {
-                successors: &[into],
-                forward,
-                deliveries,
-                operation: AgencyOperation::Merge,
-                reason: &order.why,
-            };
-            for id in closing {
-                self.end(draft, id, &end, &ChildAgencies::Unsaid)?;
-                let under = children(draft.registry()).remove(&id).unwrap_or_default();
-                for child in under {
-                    draft.set(child, AgencyOperation::Merge, |agency| {
-                        agency.parent = Some(into);
-                    });
-                }
-            }
-            Ok(into)
-        })
-        .await
-    }
-
-    /// Names several successors of one agency and closes it, unless it goes on.
-    ///
-    /// # Errors
-    /// As above.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one for each thing to be said of a split"
-    )]
-    pub async fn split_agency(
-        &self,
-        operator: &Operator,
-        order: &Order,
-        source: &str,
-        into: &[Successor],
-        goes_on: bool,
-        deliveries: OpenDeliveries,
-        under: &ChildAgencies,
-    ) -> Result<ActRecord, Refusal> {
-        if into.is_empty() {
-            return Err(due(
-                "into",
-                "Phải nêu các cơ quan kế thừa.",
-                "Name the successors.",
-            ));
-        }
-        self.act(operator, order, |draft| {
-            same_version(draft.before(), order)?;
-            let source = draft.find(source, "source")?;
-            let mut successors = Vec::new();
-            for one in into {
-                let id = match one {
-                    Successor::Known(code) => draft.find(code, "into")?,
-                    Successor::New(facts) => {
-                        let agency = new_agency(draft, facts)?;
-                        draft.add(agency, AgencyOperation::Split)
-                    }
-                };
-                successors.push(id);
-            }
-            if goes_on {
-                draft.set(source, AgencyOperation::Split, |agency| {
-                    agency.successors = successors.clone().into();
-                });
-                return Ok(source);
-            }
-            let end = End {
-                successors: &successors,
-                forward: false,
-                deliveries,
-                operation: AgencyOperation::Split,
-                reason: &order.why,
-            };
-            self.end(draft, source, &end, under)?;
-            Ok(source)
-        })
-        .await
-    }
-
     /// Takes back a change that has not taken effect.
     ///
     /// # Errors
@@ -619,167 +390,9 @@ impl Exchange {
             })
             .await
     }
-
-    /// Closes one agency in a draft.
-    fn end(
-        &self,
-        draft: &mut Draft,
-        id: AgencyId,
-        end: &End<'_>,
-        under: &ChildAgencies,
-    ) -> Result<(), Refusal> {
-        if state_of(draft.registry(), id) == AgencyState::Closed {
-            return Err(wrong_state(draft.registry(), id, "active"));
-        }
-        if end.forward && end.successors.len() != 1 {
-            return Err(due(
-                "forward",
-                "Chuyển tiếp cần đúng một cơ quan kế thừa.",
-                "Forwarding needs exactly one successor.",
-            ));
-        }
-        draft.set(id, end.operation, |agency| {
-            agency.state = AgencyState::Closed;
-            agency.successors = end.successors.into();
-            agency.forwards_to_successor = end.forward;
-            agency.reason = end.reason.into();
-        });
-        self.end_deliveries(draft, id, end)?;
-        let below = children(draft.registry()).remove(&id).unwrap_or_default();
-        match under {
-            ChildAgencies::Unsaid => {}
-            ChildAgencies::Close => {
-                for child in below {
-                    self.end(draft, child, end, under)?;
-                }
-            }
-            ChildAgencies::Under(code) => {
-                let parent = draft.find(code, "children_to")?;
-                for child in below {
-                    draft.set(child, end.operation, |agency| agency.parent = Some(parent));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What becomes of what waits for an agency that is closed.
-    fn end_deliveries(
-        &self,
-        draft: &mut Draft,
-        id: AgencyId,
-        end: &End<'_>,
-    ) -> Result<(), Refusal> {
-        let code = draft
-            .registry()
-            .agency(id)
-            .map(|agency| agency.code.to_string())
-            .unwrap_or_default();
-        match end.deliveries {
-            OpenDeliveries::Stay => {}
-            OpenDeliveries::Unsaid => {
-                let open = self.inner.ledger.open_deliveries().of(id).count();
-                let served = !draft.registry().systems_of(id).is_empty();
-                if open > 0 || (draft.is_planned() && served) {
-                    draft.fault(
-                        "DELIVERIES_OPEN",
-                        "deliveries",
-                        format!("{code} còn {open} bản gửi chưa kết thúc nhận, hoặc có thể còn khi đóng. Nói rõ giữ nguyên hay chuyển theo cơ quan kế thừa (--deliveries stay|move)."),
-                        format!("{code} has {open} open deliveries, or may have some then. Say whether they stay or move to the successor (--deliveries stay|move)."),
-                    );
-                }
-            }
-            OpenDeliveries::Move => {
-                let [successor] = end.successors else {
-                    return Err(due(
-                        "deliveries",
-                        "Chuyển bản gửi cần đúng một cơ quan kế thừa.",
-                        "Moving deliveries needs exactly one successor.",
-                    ));
-                };
-                let system = draft.registry().systems_of(*successor).first().cloned();
-                match system {
-                    Some(system) => draft.serve(vec![id.0], Some(&system), None),
-                    None => draft.fault(
-                        "SUCCESSOR_WITHOUT_SYSTEM",
-                        "deliveries",
-                        format!("Cơ quan kế thừa của {code} chưa có hệ thống kết nối vào {}; gán hệ thống trước (axis system serve).", draft.effective().iso()),
-                        format!("The successor of {code} is served by no system at {}; give it one first (axis system serve).", draft.effective().iso()),
-                    ),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes of one agency, or of all, the last recorded first.
-    ///
-    /// # Errors
-    /// NOT_FOUND for the code, BAD_ARGUMENT for a token that is not this list's.
-    pub fn changes(
-        &self,
-        code: Option<&str>,
-        since: Option<Ms>,
-        planned_only: bool,
-        size: usize,
-        page_token: &str,
-    ) -> Result<crate::types::Page<ChangeRecord>, Refusal> {
-        let registry = self.inner.ledger.registry();
-        let now = registry.at();
-        let of: Vec<AgencyId> = match code {
-            None => registry.ids().collect(),
-            // All that ever had it: its history may be another body's before a day.
-            Some(code) => match registry.claims(code) {
-                [] => return Err(crate::agencies::not_registered(code, "code")),
-                claims => claims.to_vec(),
-            },
-        };
-        let skip = match page_token {
-            "" => 0,
-            token => token.parse::<usize>().map_err(|_| {
-                due(
-                    "page_token",
-                    "Mã trang không hợp lệ.",
-                    "The page token is not valid.",
-                )
-            })?,
-        };
-        let mut found: Vec<(Ms, AgencyId, u32)> = Vec::new();
-        for id in of {
-            let versions = registry.life(id).map_or(&[][..], |life| life.versions());
-            let wanted = versions.iter().filter(|version| {
-                since.is_none_or(|since| version.stamp.at >= since)
-                    && (!planned_only || version.from > now)
-            });
-            found.extend(wanted.map(|version| (version.stamp.at, id, version.number)));
-        }
-        found.sort_unstable_by(|one, other| other.cmp(one));
-        let more = found.len() > skip + size;
-        let items = found
-            .into_iter()
-            .skip(skip)
-            .take(size)
-            .filter_map(|(_, id, number)| change_record(&registry, id, number, now))
-            .collect();
-        let next = if more {
-            (skip + size).to_string()
-        } else {
-            String::new()
-        };
-        Ok(crate::types::Page { items, next })
-    }
 }
 
-/// How agencies end.
-struct End<'a> {
-    successors: &'a [AgencyId],
-    forward: bool,
-    deliveries: OpenDeliveries,
-    operation: AgencyOperation,
-    reason: &'a str,
-}
-
-fn new_agency(draft: &Draft, facts: &AgencyFacts) -> Result<Agency, Refusal> {
+pub(crate) fn new_agency(draft: &Draft, facts: &AgencyFacts) -> Result<Agency, Refusal> {
     let parent = match facts.parent.as_str() {
         "" => None,
         code => Some(draft.find(code, "parent")?),
@@ -850,7 +463,7 @@ fn edit_agency(agency: &mut Agency, edit: &AgencyEdit) {
 }
 
 /// The agency that an act is about, if nobody changed it since it was seen.
-fn known(draft: &Draft, order: &Order, code: &str) -> Result<AgencyId, Refusal> {
+pub(crate) fn known(draft: &Draft, order: &Order, code: &str) -> Result<AgencyId, Refusal> {
     let id = draft.find(code, "code")?;
     same_revision(draft.before(), id, order)?;
     Ok(id)
@@ -878,7 +491,7 @@ fn same_revision(registry: &Registry, id: AgencyId, order: &Order) -> Result<(),
     ))
 }
 
-fn same_version(registry: &Registry, order: &Order) -> Result<(), Refusal> {
+pub(crate) fn same_version(registry: &Registry, order: &Order) -> Result<(), Refusal> {
     let is = registry.version();
     if order.revision.is_none_or(|seen| seen == is) {
         return Ok(());
@@ -890,11 +503,11 @@ fn same_version(registry: &Registry, order: &Order) -> Result<(), Refusal> {
     ))
 }
 
-fn state_of(registry: &Registry, id: AgencyId) -> AgencyState {
+pub(crate) fn state_of(registry: &Registry, id: AgencyId) -> AgencyState {
     registry.agency(id).map(Agency::state).unwrap_or_default()
 }
 
-fn wrong_state(registry: &Registry, id: AgencyId, wanted: &str) -> Refusal {
+pub(crate) fn wrong_state(registry: &Registry, id: AgencyId, wanted: &str) -> Refusal {
     let (code, state) = registry.agency(id).map_or_else(Default::default, |agency| {
         (agency.code.to_string(), state_word(agency.state))
     });
@@ -911,72 +524,4 @@ fn nothing_changes() -> Refusal {
 
 pub(crate) fn due(path: &str, vi: &str, en: &str) -> Refusal {
     Refusal::new(Name::BadArgument).at(path, vi, en)
-}
-
-/// The word for what a change did; of a registrar's change, by what it set.
-pub(crate) const fn operation_word(operation: AgencyOperation, sets: u32) -> &'static str {
-    const CODES: u32 = Field::Code.bit()
-        | Field::Code2020.bit()
-        | Field::OtherCodes.bit()
-        | Field::Irregular.bit();
-    match operation {
-        AgencyOperation::Change if sets == Field::Name.bit() => "rename",
-        AgencyOperation::Change if sets == Field::Parent.bit() => "move",
-        AgencyOperation::Change if sets & !CODES == 0 => "recode",
-        AgencyOperation::Change if sets == Field::ForwardsToSuccessor.bit() => "policy",
-        AgencyOperation::Change => "describe",
-        AgencyOperation::Add => "add",
-        AgencyOperation::Request => "request",
-        AgencyOperation::Approve => "approve",
-        AgencyOperation::Activate => "activate",
-        AgencyOperation::Suspend => "suspend",
-        AgencyOperation::Resume => "resume",
-        AgencyOperation::Close => "close",
-        AgencyOperation::Reopen => "reopen",
-        AgencyOperation::Merge => "merge",
-        AgencyOperation::Split => "split",
-        AgencyOperation::Import => "import",
-        AgencyOperation::Unspecified | AgencyOperation::Record => "record",
-    }
-}
-
-/// What was touched, for people: the first ones.
-fn told(registry: &Registry, touched: &[Touched], now: Ms) -> Vec<ChangeRecord> {
-    let touched = touched.iter().take(MAX_CHANGES);
-    touched
-        .filter_map(|one| change_record(registry, one.agency, one.number, now))
-        .collect()
-}
-
-fn change_record(registry: &Registry, id: AgencyId, number: u32, now: Ms) -> Option<ChangeRecord> {
-    let versions = registry.life(id)?.versions();
-    let place = versions
-        .iter()
-        .position(|version| version.number == number)?;
-    let version = versions.get(place)?;
-    let none = Agency::default();
-    let before = place
-        .checked_sub(1)
-        .and_then(|before| versions.get(before))
-        .map_or(&none, |version| &version.agency);
-    let view = registry.as_of(version.from);
-    let stamp = &version.stamp;
-    Some(ChangeRecord {
-        agency: id,
-        code: version.agency.code.to_string(),
-        name: version.agency.name.to_string(),
-        number,
-        operation: operation_word(version.operation, version.sets),
-        effective: version.from,
-        recorded: stamp.at,
-        by: actor(stamp.actor.as_ref()),
-        decision: stamp.decision.to_string(),
-        why: stamp
-            .actor
-            .as_ref()
-            .map(|actor| actor.why.clone())
-            .unwrap_or_default(),
-        planned: version.from > now,
-        fields: field_texts(&view, before, &version.agency),
-    })
 }

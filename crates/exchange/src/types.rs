@@ -474,14 +474,16 @@ pub struct Imported {
 /// How a list is taken over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportOrder {
-    /// From when it is true; `None` = now.
+    /// From when rows are true that do not say it; `None` = now.
     pub effective: Option<Ms>,
-    /// Number of the decision.
+    /// Number of the decision of rows that name none.
     pub decision: String,
     /// Why, where no decision says it.
     pub why: String,
     /// Why codes that follow no form are registered all the same; empty = they are refused.
     pub irregular: String,
+    /// What becomes of what waits for agencies that the list closes.
+    pub deliveries: crate::closing::OpenDeliveries,
     /// The sheet of a workbook; empty = the first with a heading.
     pub sheet: String,
     /// Differences told at most; 0 = 1,000.

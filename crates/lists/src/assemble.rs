@@ -160,6 +160,7 @@ impl Assembly {
         }
         self.list.columns = found.iter().map(|f| f.column).collect();
         self.list.ignored = ignored;
+        self.list.places = found.iter().map(|f| (f.column, f.at)).collect();
         self.heading = found;
         self.heading_row = number;
     }
@@ -216,6 +217,14 @@ impl Assembly {
                         format!("There is no state {text:?}; write active, suspended or closed."),
                     ))),
                 },
+                Column::Forward => match yes(&text) {
+                    Some(forward) => entry.forward = Some(forward),
+                    None => self.complain(place(Problem::row(
+                        number,
+                        format!("{text:?} không phải có hoặc không."),
+                        format!("{text:?} is neither yes nor no."),
+                    ))),
+                },
                 Column::Effective => match date(&text) {
                     Some(day) => entry.effective = Some(day),
                     None => self.complain(place(Problem::row(
@@ -226,7 +235,7 @@ impl Assembly {
                 },
                 Column::Id => id = text,
                 Column::ParentId => parent_id = text,
-                Column::Deleted => deleted = matches!(plain(&text).as_str(), "true" | "1" | "x" | "co" | "yes"),
+                Column::Deleted => deleted = yes(&text) == Some(true),
             }
         }
         if !told {
@@ -367,6 +376,15 @@ fn several(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split([' ', ',', ';', '|'])
         .filter(|code| !code.is_empty())
         .map(str::to_owned)
+}
+
+/// Yes or no, as people write it.
+fn yes(text: &str) -> Option<bool> {
+    match plain(text).as_str() {
+        "true" | "1" | "x" | "co" | "yes" => Some(true),
+        "false" | "0" | "khong" | "no" => Some(false),
+        _ => None,
+    }
 }
 
 /// A day as written in Vietnam or by ISO 8601; a time behind it is left out.

@@ -29,6 +29,8 @@ pub enum Column {
     State,
     /// Codes of those that take over from a closed one, several in a cell.
     Successors,
+    /// Whether packages to a closed one go to its one successor.
+    Forward,
     /// From when this holds.
     Effective,
     /// The decision that this rests on.
@@ -79,6 +81,9 @@ const TABLE: &[Named] = &[
     (Column::State, "state", "Trạng thái", &["tinh trang", "trang thai hoat dong", "status"]),
     (Column::Successors, "successors", "Cơ quan kế thừa", &[
         "ke thua", "ma ke thua", "ma co quan ke thua", "ma don vi ke thua", "sap nhap vao", "chuyen sang",
+    ]),
+    (Column::Forward, "forwards_to_successor", "Chuyển tiếp cho cơ quan kế thừa", &[
+        "chuyen tiep", "chuyen tiep van ban", "forward", "forwards",
     ]),
     (Column::Effective, "effective", "Hiệu lực từ", &[
         "ngay hieu luc", "hieu luc", "co hieu luc tu", "tu ngay", "ngay ap dung", "effective from", "valid from",

@@ -6,15 +6,15 @@ use edxml::identifier::{AgencyCode, Form};
 
 use crate::column::{Column, plain};
 use crate::difference::{ByCode, canonical};
-use crate::entry::{Entry, State};
+use crate::entry::{Entry, Row, State};
 
 /// An agency as both lists tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     /// One's own entry.
     pub own: Entry,
-    /// The national one.
-    pub national: Entry,
+    /// The national one, with its row.
+    pub national: Row,
     /// What differs: column, own, national. Parents differ if they are different agencies.
     pub fields: Vec<(Column, String, String)>,
 }
@@ -25,7 +25,7 @@ pub struct Comparison {
     /// Own agencies that the national list does not have.
     pub missing_there: Vec<Entry>,
     /// National entries under the codes of this province that are not registered here.
-    pub missing_here: Vec<Entry>,
+    pub missing_here: Vec<Row>,
     /// In both, told differently.
     pub different: Vec<Pair>,
     /// In use here, closed there.
@@ -40,7 +40,7 @@ pub struct Comparison {
 /// level-1 codes of one's own counts as missing here. Names are compared as people read them,
 /// without case and diacritics; closed agencies of one's own are not missed there.
 #[must_use]
-pub fn compare(own: &[Entry], national: &[Entry]) -> Comparison {
+pub fn compare(own: &[Entry], national: &[Row]) -> Comparison {
     let here = ByCode::new(own);
     let there = ByCode::new(national);
     let mut found = Comparison::default();
@@ -57,18 +57,19 @@ pub fn compare(own: &[Entry], national: &[Entry]) -> Comparison {
             national: like.clone(),
             fields,
         };
-        if in_use && like.state == Some(State::Closed) {
+        let state = like.entry.state;
+        if in_use && state == Some(State::Closed) {
             found.closed_there.push(pair(Vec::new()));
             continue;
         }
-        if !in_use && like.state != Some(State::Closed) {
+        if !in_use && state != Some(State::Closed) {
             // Its code may have gone over to its successor, which is then in use in both.
-            if here.like(like) == Some(entry) {
+            if here.like(&like.entry) == Some(entry) {
                 found.closed_here.push(pair(Vec::new()));
             }
             continue;
         }
-        let fields = unlike(entry, like, &here, &there);
+        let fields = unlike(entry, &like.entry, &here, &there);
         if fields.is_empty() {
             found.alike += 1;
         } else {
@@ -80,7 +81,8 @@ pub fn compare(own: &[Entry], national: &[Entry]) -> Comparison {
         .flat_map(|entry| [&entry.code, &entry.code_2020])
         .filter_map(|code| level_1(code))
         .collect();
-    let missing_here = national.iter().filter(|entry| {
+    let missing_here = national.iter().filter(|row| {
+        let entry = &row.entry;
         entry.state != Some(State::Closed)
             && here.like(entry).is_none()
             && entry
@@ -94,8 +96,8 @@ pub fn compare(own: &[Entry], national: &[Entry]) -> Comparison {
 fn unlike(
     own: &Entry,
     national: &Entry,
-    here: &ByCode<'_>,
-    there: &ByCode<'_>,
+    here: &ByCode<'_, Entry>,
+    there: &ByCode<'_, Row>,
 ) -> Vec<(Column, String, String)> {
     let mut fields = Vec::new();
     let mut tell = |column, own: &str, national: &str| {
@@ -124,6 +126,7 @@ fn unlike(
             })
             || there.code(&national.parent).is_some_and(|theirs| {
                 theirs
+                    .entry
                     .codes()
                     .any(|code| canonical(code) == canonical(&own.parent))
             });

@@ -40,34 +40,35 @@ impl Difference {
 /// Finds the entries of one list by any of their codes. A code that several have leads to the
 /// one whose code of now it is, then to the first.
 #[derive(Debug)]
-pub(crate) struct ByCode<'e> {
-    found: HashMap<String, &'e Entry>,
+pub(crate) struct ByCode<'e, T> {
+    found: HashMap<String, &'e T>,
 }
 
-impl<'e> ByCode<'e> {
-    pub(crate) fn new(entries: &'e [Entry]) -> Self {
+impl<'e, T: AsRef<Entry>> ByCode<'e, T> {
+    pub(crate) fn new(entries: &'e [T]) -> Self {
         let mut found = HashMap::new();
-        for entry in entries {
+        for told in entries {
+            let entry = told.as_ref();
             for code in [&entry.code, &entry.code_2020] {
                 if !code.is_empty() {
-                    found.entry(canonical(code)).or_insert(entry);
+                    found.entry(canonical(code)).or_insert(told);
                 }
             }
         }
-        for entry in entries {
-            for code in &entry.other_codes {
-                found.entry(canonical(code)).or_insert(entry);
+        for told in entries {
+            for code in &told.as_ref().other_codes {
+                found.entry(canonical(code)).or_insert(told);
             }
         }
         Self { found }
     }
 
-    pub(crate) fn code(&self, code: &str) -> Option<&'e Entry> {
+    pub(crate) fn code(&self, code: &str) -> Option<&'e T> {
         self.found.get(&canonical(code)).copied()
     }
 
-    /// The entry that shares a code with this one, its codes of now first.
-    pub(crate) fn like(&self, entry: &Entry) -> Option<&'e Entry> {
+    /// The one that shares a code with this entry, its codes of now first.
+    pub(crate) fn like(&self, entry: &Entry) -> Option<&'e T> {
         entry.codes().find_map(|code| self.code(code))
     }
 }
@@ -117,6 +118,7 @@ pub(crate) fn fields(old: &Entry, new: &Entry) -> Vec<(Column, String, String)> 
             .map(|day| day.to_string())
             .unwrap_or_default()
     };
+    let forward = |entry: &Entry| entry.forward.map(|f| f.to_string()).unwrap_or_default();
     let both = |of: fn(&Entry) -> &String| (of(old).clone(), of(new).clone());
     let pairs = [
         (Column::Code, both(|e| &e.code)),
@@ -136,6 +138,7 @@ pub(crate) fn fields(old: &Entry, new: &Entry) -> Vec<(Column, String, String)> 
             Column::Successors,
             (old.successors.join(" "), new.successors.join(" ")),
         ),
+        (Column::Forward, (forward(old), forward(new))),
         (Column::Effective, (day(old), day(new))),
         (Column::Decision, both(|e| &e.decision)),
     ];

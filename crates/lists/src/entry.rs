@@ -5,7 +5,8 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::column::{Columns, plain};
+use crate::column::{Column, Columns, plain};
+use crate::problem::cell_name;
 
 /// An agency as a list tells it. Texts are trimmed and composed (NFC); what is not told is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,12 @@ pub struct Entry {
     /// Codes of those that take over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub successors: Vec<String>,
+    /// Whether packages to it, once it is closed, go to its one successor.
+    #[serde(
+        rename = "forwards_to_successor",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub forward: Option<bool>,
     /// The day, in Vietnam, from which this holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective: Option<Date>,
@@ -154,6 +161,18 @@ pub struct Row {
     pub entry: Entry,
 }
 
+impl AsRef<Entry> for Row {
+    fn as_ref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl AsRef<Self> for Entry {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// A list as read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct List {
@@ -163,4 +182,18 @@ pub struct List {
     pub rows: Vec<Row>,
     /// Headings that mean nothing here; their columns were left out.
     pub ignored: Vec<String>,
+    /// Where each column stands, from 0.
+    pub(crate) places: Vec<(Column, u32)>,
+}
+
+impl List {
+    /// The cell of a row in a column, as spreadsheets name it; empty if the list has no such
+    /// column. A code may stand in a column of codes of any form.
+    #[must_use]
+    pub fn cell(&self, row: u32, column: Column) -> String {
+        let place = |wanted| self.places.iter().find(|(column, _)| *column == wanted);
+        let code = matches!(column, Column::Code | Column::Code2020);
+        let place = place(column).or_else(|| place(Column::AnyCode).filter(|_| code));
+        place.map_or_else(String::new, |(_, at)| cell_name(row, *at))
+    }
 }

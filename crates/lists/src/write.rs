@@ -46,7 +46,7 @@ pub enum WriteError {
 }
 
 /// The columns of what is written, with their width in a sheet.
-const WRITTEN: [(Column, f64); 13] = [
+const WRITTEN: [(Column, f64); 14] = [
     (Column::Code, 18.0),
     (Column::Code2020, 18.0),
     (Column::Name, 52.0),
@@ -55,6 +55,7 @@ const WRITTEN: [(Column, f64); 13] = [
     (Column::Level, 8.0),
     (Column::State, 12.0),
     (Column::Successors, 20.0),
+    (Column::Forward, 10.0),
     (Column::OtherCodes, 24.0),
     (Column::Effective, 12.0),
     (Column::Decision, 20.0),
@@ -91,6 +92,7 @@ fn cell(entry: &Entry, column: Column) -> String {
             .effective
             .map(|day| day.to_string())
             .unwrap_or_default(),
+        Column::Forward => entry.forward.map(|f| f.to_string()).unwrap_or_default(),
         Column::Decision => entry.decision.clone(),
         Column::Centre => entry.centre.clone(),
         Column::Contact => entry.contact.clone(),

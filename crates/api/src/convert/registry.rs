@@ -218,6 +218,7 @@ pub(crate) fn import_order(
     request: v1::ImportAgenciesRequest,
 ) -> Result<(bytes::Bytes, ImportOrder), Refusal> {
     let order = ImportOrder {
+        deliveries: open_deliveries(request.deliveries()),
         effective: super::moment("effective", &request.effective)?,
         decision: request.decision,
         why: request.why,

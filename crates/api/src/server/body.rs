@@ -18,11 +18,17 @@ use tonic::codegen::StdError;
 #[derive(Debug)]
 pub(super) struct Whole<B> {
     body: B,
+    /// Bytes that may still come.
+    left: usize,
 }
 
 impl<B> Whole<B> {
-    pub(super) const fn new(body: B) -> Self {
-        Self { body }
+    /// A request's body of at most so many bytes.
+    pub(super) const fn new(body: B, longest: usize) -> Self {
+        Self {
+            body,
+            left: longest,
+        }
     }
 }
 
@@ -42,7 +48,17 @@ where
         Pin::new(&mut self.body)
             .poll_frame(cx)
             .map(|frame| match frame {
-                Some(Ok(frame)) => Some(Ok(frame)),
+                Some(Ok(frame)) => {
+                    let size = frame.data_ref().map_or(0, Bytes::len);
+                    match self.left.checked_sub(size) {
+                        Some(left) => {
+                            self.left = left;
+                            Some(Ok(frame))
+                        }
+                        // As the library tells it of a message that is too long.
+                        None => Some(Err(Status::out_of_range("the request is too long"))),
+                    }
+                }
                 Some(Err(_)) => cut_off(),
                 None if self.body.is_end_stream() => None,
                 None => cut_off(),

@@ -26,8 +26,13 @@ use crate::caller::Origin;
 use crate::metadata::TIME;
 use crate::refused;
 
-/// Calls that read the whole journal: an operator's, bounded by the client's own deadline.
-const WHOLE_JOURNAL: [&str; 1] = ["/axis.v1.OperationsService/Verify"];
+/// Calls of people that may take long, because they read the whole journal or a national list:
+/// bounded by the client's own deadline.
+const LONG: [&str; 3] = [
+    "/axis.v1.OperationsService/Verify",
+    "/axis.v1.RegistryService/ImportAgencies",
+    "/axis.v1.RegistryService/CompareList",
+];
 
 /// The methods whose answer or request is a stream: the server sets them no time limit.
 const STREAMS: [&str; 7] = [
@@ -142,15 +147,15 @@ impl Calls {
 
         let stream = STREAMS.contains(&method.as_str());
         let asked = asked(&parts.headers)?;
-        let own =
-            (!stream && !WHOLE_JOURNAL.contains(&method.as_str())).then_some(self.door.deadline);
+        let own = (!stream && !LONG.contains(&method.as_str())).then_some(self.door.deadline);
         let limit = match (asked, own) {
             (Some(asked), Some(own)) => Some(asked.min(own)),
             (limit, None) | (None, limit) => limit,
         };
         let until = limit.map(|limit| tokio::time::Instant::now() + limit);
 
-        let request = Request::from_parts(parts, Body::new(Whole::new(body)));
+        let longest = crate::service::longest(&method).unwrap_or(usize::MAX);
+        let request = Request::from_parts(parts, Body::new(Whole::new(body, longest)));
         let call = self.door.routes.call(request);
         let response = match until {
             None => call.await,

@@ -196,25 +196,25 @@ fn differences(found: Difference) -> Vec<v1::AgencyDifference> {
 
 fn comparison(compared: Compared) -> v1::CompareListResponse {
     let found = compared.found;
-    let one = |what: &'static str, entry: Entry| v1::ListDifference {
+    let one = |what: &'static str, row: u32, entry: Entry| v1::ListDifference {
         what: what.to_owned(),
         code: entry.main_code().to_owned(),
         name: entry.name,
-        row: 0,
+        row,
         fields: Vec::new(),
     };
     let pair = |what: &'static str, pair: lists::Pair| v1::ListDifference {
         fields: fields(pair.fields),
-        ..one(what, pair.own)
+        ..one(what, pair.national.number, pair.own)
     };
     let missing_there = found
         .missing_there
         .into_iter()
-        .map(|e| one("missing_there", e));
+        .map(|e| one("missing_there", 0, e));
     let missing_here = found
         .missing_here
         .into_iter()
-        .map(|e| one("missing_here", e));
+        .map(|row| one("missing_here", row.number, row.entry));
     let differs = found.different.into_iter().map(|p| pair("differs", p));
     let closed_there = found
         .closed_there

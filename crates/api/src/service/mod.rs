@@ -43,8 +43,21 @@ pub const DELIVERY_CHUNK_MAX: usize = 256 << 10;
 const SLACK: usize = 64 << 10;
 /// Longest message of the asking services.
 const QUESTION: usize = 64 << 10;
-/// Longest list of agencies that an operator imports.
-const LIST: usize = 16 << 20;
+/// Longest list of agencies that a registrar imports or compares.
+const LIST: usize = 32 << 20;
+/// The methods of the registry that take a list.
+const LISTS: [&str; 2] = [
+    "/axis.v1.RegistryService/ImportAgencies",
+    "/axis.v1.RegistryService/CompareList",
+];
+/// The frame around a message.
+const FRAME: usize = 5;
+
+/// Longest request of a method, in bytes, where its service takes longer ones of others.
+pub(crate) fn longest(method: &str) -> Option<usize> {
+    let asks = method.starts_with("/axis.v1.RegistryService/") && !LISTS.contains(&method);
+    asks.then_some(QUESTION + FRAME)
+}
 
 /// The services whose health is told by name; the empty name is the whole.
 pub(crate) const NAMES: [&str; 6] = [
@@ -102,7 +115,7 @@ pub(crate) fn public(
     core: &Core,
     health: impl Grpc,
 ) -> Result<Routes, tonic_reflection::server::Error> {
-    shared(core, health, QUESTION)
+    shared(core, health)
 }
 
 /// What operators reach: everything.
@@ -111,14 +124,10 @@ pub(crate) fn admin(
     health: impl Grpc,
 ) -> Result<Routes, tonic_reflection::server::Error> {
     let operations = OperationsServiceServer::new(core.clone()).max_decoding_message_size(QUESTION);
-    Ok(shared(core, health, LIST)?.add_service(operations))
+    Ok(shared(core, health)?.add_service(operations))
 }
 
-fn shared(
-    core: &Core,
-    health: impl Grpc,
-    list: usize,
-) -> Result<Routes, tonic_reflection::server::Error> {
+fn shared(core: &Core, health: impl Grpc) -> Result<Routes, tonic_reflection::server::Error> {
     let exchange =
         ExchangeServiceServer::new(core.clone()).max_decoding_message_size(PUSH_MAX + SLACK);
     let reflection = tonic_reflection::server::Builder::configure()
@@ -127,7 +136,7 @@ fn shared(
         .build_v1()?;
     Ok(Routes::new(exchange)
         .add_service(StatusServiceServer::new(core.clone()).max_decoding_message_size(QUESTION))
-        .add_service(RegistryServiceServer::new(core.clone()).max_decoding_message_size(list))
+        .add_service(RegistryServiceServer::new(core.clone()).max_decoding_message_size(LIST))
         .add_service(AccessServiceServer::new(core.clone()).max_decoding_message_size(QUESTION))
         .add_service(HistoryServiceServer::new(core.clone()).max_decoding_message_size(QUESTION))
         .add_service(health)

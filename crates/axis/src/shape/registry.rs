@@ -114,6 +114,9 @@ impl From<&v1::AgencyChange> for Change {
 /// What became of one agency between two lists or moments.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Difference {
+    /// Of another list: the row that says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<u32>,
     pub(crate) what: String,
     pub(crate) code: String,
     pub(crate) name: String,
@@ -123,6 +126,7 @@ pub(crate) struct Difference {
 impl From<&v1::AgencyDifference> for Difference {
     fn from(of: &v1::AgencyDifference) -> Self {
         Self {
+            row: None,
             what: of.what.clone(),
             code: of.code.clone(),
             name: of.name.clone(),
@@ -134,6 +138,7 @@ impl From<&v1::AgencyDifference> for Difference {
 impl From<&v1::ListDifference> for Difference {
     fn from(of: &v1::ListDifference) -> Self {
         Self {
+            row: Some(of.row).filter(|row| *row > 0),
             what: of.what.clone(),
             code: of.code.clone(),
             name: of.name.clone(),
@@ -206,6 +211,7 @@ pub(crate) struct System {
     pub(crate) agencies: Vec<String>,
     pub(crate) attachment: String,
     pub(crate) suspended: bool,
+    pub(crate) reason: Option<String>,
     /// `null`: the axis's default.
     pub(crate) max_open_deliveries: Option<u64>,
     pub(crate) keys: Vec<Key>,
@@ -220,6 +226,7 @@ pub(crate) struct Key {
     pub(crate) id: u32,
     pub(crate) added_at: String,
     pub(crate) added_by: String,
+    pub(crate) not_after: Option<String>,
 }
 
 /// A certificate pinned to a system.
@@ -229,6 +236,7 @@ pub(crate) struct Pin {
     pub(crate) subject: String,
     pub(crate) added_at: String,
     pub(crate) added_by: String,
+    pub(crate) not_after: Option<String>,
 }
 
 impl From<&v1::SystemRecord> for System {
@@ -239,6 +247,7 @@ impl From<&v1::SystemRecord> for System {
             agencies: of.agencies.clone(),
             attachment: of.attachment.clone(),
             suspended: of.suspended,
+            reason: some(&of.reason),
             max_open_deliveries: Some(of.max_open_deliveries).filter(|limit| *limit > 0),
             keys: of
                 .keys
@@ -247,6 +256,7 @@ impl From<&v1::SystemRecord> for System {
                     id: key.id,
                     added_at: key.added_at.clone(),
                     added_by: key.added_by.clone(),
+                    not_after: some(&key.not_after),
                 })
                 .collect(),
             pins: of
@@ -257,6 +267,7 @@ impl From<&v1::SystemRecord> for System {
                     subject: pin.subject.clone(),
                     added_at: pin.added_at.clone(),
                     added_by: pin.added_by.clone(),
+                    not_after: some(&pin.not_after),
                 })
                 .collect(),
             changed_at: some(&of.changed_at),

@@ -71,7 +71,10 @@ impl Screen {
         self.indented(&format!(
             "Trục chạy tại {}, dữ liệu trong thư mục tạm {}.\n\
              (The axis runs there; its data lie in a temporary folder.)\n\
-             Mỗi cơ quan có một hệ thống kết nối với khóa riêng. (Each agency has a system with its own key.)\n ",
+             Danh mục là của một tỉnh không có thật, Lâm Hải, đã nhập tỉnh Sơn Bình từ 01/07/2025; thêm các\n\
+             cơ quan mà các tệp mẫu nhắc tới. (The registry: an invented province that took in another one\n\
+             in July 2025, and the agencies that the samples name.)\n\
+             Mỗi cơ quan gửi nhận có một hệ thống với khóa riêng. (Each that sends or receives has a system with its own key.)\n ",
             stage.server(),
             stage.data().display()
         ))?;
@@ -224,6 +227,8 @@ impl Screen {
             "Trục vẫn chạy, trong cửa sổ lệnh khác (the axis goes on; in another terminal):\n \n\
              axis queues --data {data}\n\
              axis history --data {data}\n\
+             axis registry tree H99 --depth 1 --data {data}\n\
+             axis registry as-of 2025-06-30 'so noi vu' --data {data}\n\
              axis trace '{document}' --data {data}\n\
              axis receive --out received --server {server} --system {system} --key-file {key}\n \n\
              Nhấn Ctrl-C để dừng; mọi thứ trong thư mục tạm sẽ mất. (Ctrl-C stops it and removes the folder.)",

@@ -51,6 +51,26 @@ pub(crate) struct Stage {
     pub(crate) actors: Vec<Actor>,
 }
 
+/// The registry of an invented province: the lists of two as they were, and their merger, with
+/// the day from which each is true and its decision.
+const PROVINCE: [(&[u8], &str, &str); 3] = [
+    (
+        include_bytes!("../../../../../docs/examples/province/lam-hai-2024.csv"),
+        "2024-01-01",
+        "01/QĐ-UBND",
+    ),
+    (
+        include_bytes!("../../../../../docs/examples/province/son-binh-2024.csv"),
+        "2024-01-01",
+        "02/QĐ-UBND",
+    ),
+    (
+        include_bytes!("../../../../../docs/examples/province/sap-nhap-2025-07-01.csv"),
+        "2025-07-01",
+        "1/NQ-LH",
+    ),
+];
+
 /// Longest time for an answer: everything is on this machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -103,6 +123,7 @@ impl Stage {
             operator,
             actors: Vec::new(),
         };
+        stage.found_province().await?;
         stage.register(agencies).await?;
         for (code, name) in agencies {
             let mut actor = stage.connect(code, name).await?;
@@ -112,6 +133,21 @@ impl Stage {
         Ok(stage)
     }
 
+    /// The invented province, before it and beside it nothing.
+    async fn found_province(&self) -> Result<(), Failure> {
+        for (list, effective, decision) in PROVINCE {
+            let request = v1::ImportAgenciesRequest {
+                csv: bytes::Bytes::from_static(list),
+                effective: effective.to_owned(),
+                decision: decision.to_owned(),
+                ..v1::ImportAgenciesRequest::default()
+            };
+            self.import(request).await?;
+        }
+        Ok(())
+    }
+
+    /// Those that the samples name.
     async fn register(&self, agencies: &[(String, String)]) -> Result<(), Failure> {
         let mut csv = String::from("code,code_2020,name,parent\n");
         for (code, name) in agencies {
@@ -124,6 +160,10 @@ impl Stage {
             irregular: "as in the sample packages".to_owned(),
             ..v1::ImportAgenciesRequest::default()
         };
+        self.import(request).await
+    }
+
+    async fn import(&self, request: v1::ImportAgenciesRequest) -> Result<(), Failure> {
         let imported = self.operator.import_agencies(request).await?;
         match imported.problems.first() {
             Some(problem) => Err(Failure::refused(format!(

@@ -1,71 +1,41 @@
 //! Changing the registry: each command is one act, by a person, from a moment on.
 
 use api::v1;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
-use crate::door::{OperatorArgs, Patience};
 use crate::failure::Failure;
 use crate::output;
 use crate::shape::{Agency, Change};
 
-use super::{look, told};
+use super::{ActArgs, Deliveries, IrregularArgs, WhenArgs, look, told};
 
-/// From when, by which decision, why.
+/// How an act is recorded.
 #[derive(Debug, Args)]
 pub(crate) struct OrderArgs {
-    /// From when: a day (00:00 of it in Vietnam) or a moment; may lie ahead [default: now]
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    effective: String,
-    /// The number of the decision
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        default_value = "",
-        hide_default_value = true
-    )]
-    decision: String,
-    /// Why, where no decision says it
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    why: String,
+    #[command(flatten)]
+    when: WhenArgs,
     /// Only if it is still at this revision (axis registry show)
     #[arg(long, value_name = "NUMBER")]
     revision: Option<u64>,
-    /// Check everything and show what would change; change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    operator: OperatorArgs,
-    #[command(flatten)]
-    patience: Patience,
+    act: ActArgs,
 }
 
 impl OrderArgs {
     fn order(&self) -> Option<v1::Order> {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
         Some(v1::Order {
-            effective: self.effective.clone(),
-            decision: self.decision.clone(),
-            why: self.why.clone(),
+            effective: text(&self.when.effective),
+            decision: text(&self.when.decision),
+            why: text(&self.when.why),
             revision: self.revision,
-            dry_run: self.dry_run,
+            dry_run: self.when.dry_run,
         })
     }
 
     async fn connect(&self) -> Result<api::client::Client, Failure> {
-        self.operator.connect(self.patience).await
+        self.act.connect().await
     }
 
     fn tell(&self, answer: &v1::ChangeAgencyResponse) -> Result<(), Failure> {
@@ -74,9 +44,9 @@ impl OrderArgs {
             changes: answer.changes.iter().map(Change::from).collect(),
             effective: answer.effective.clone(),
             planned: answer.planned,
-            dry_run: self.dry_run,
+            dry_run: self.when.dry_run,
         };
-        if self.json {
+        if self.act.json {
             output::json(&done)?;
             return Ok(());
         }
@@ -112,80 +82,44 @@ struct Done {
 #[derive(Debug, Args)]
 pub(crate) struct FactsArgs {
     /// Its code in the form of 2020
-    #[arg(
-        long,
-        value_name = "CODE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    code_2020: String,
+    #[arg(long, value_name = "CODE")]
+    code_2020: Option<String>,
     /// An older or other code (may be given several times)
     #[arg(long, value_name = "CODE")]
     other_code: Vec<String>,
     /// The agency above it, any code
-    #[arg(
-        long,
-        value_name = "CODE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    parent: String,
+    #[arg(long, value_name = "CODE")]
+    parent: Option<String>,
     /// Kind: sở, xã, phường, trường …
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    kind: String,
+    #[arg(long, value_name = "TEXT")]
+    kind: Option<String>,
     /// Level: 1 to 4
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    level: String,
+    #[arg(long, value_name = "TEXT")]
+    level: Option<String>,
     /// How to reach it
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    contact: String,
+    #[arg(long, value_name = "TEXT")]
+    contact: Option<String>,
     /// Its integration centre
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    centre: String,
-    /// Register a code that follows no form all the same, for this reason
-    #[arg(
-        long,
-        value_name = "WHY",
-        default_value = "",
-        hide_default_value = true
-    )]
-    irregular: String,
+    #[arg(long, value_name = "TEXT")]
+    centre: Option<String>,
+    #[command(flatten)]
+    irregular: IrregularArgs,
 }
 
 impl FactsArgs {
-    fn facts(self, code: String, name: String) -> v1::AgencyFacts {
+    fn facts(self, code: String, name: String, when: &WhenArgs) -> v1::AgencyFacts {
         v1::AgencyFacts {
             code,
-            code_2020: self.code_2020,
+            code_2020: self.code_2020.unwrap_or_default(),
             other_codes: self.other_code,
             name,
-            parent: self.parent,
-            kind: self.kind,
-            level: self.level,
-            contact: self.contact,
-            centre: self.centre,
+            parent: self.parent.unwrap_or_default(),
+            kind: self.kind.unwrap_or_default(),
+            level: self.level.unwrap_or_default(),
+            contact: self.contact.unwrap_or_default(),
+            centre: self.centre.unwrap_or_default(),
             forwards_to_successor: false,
-            irregular: self.irregular,
+            irregular: self.irregular.reason(when).unwrap_or_default(),
         }
     }
 }
@@ -235,9 +169,8 @@ pub(crate) struct RecodeArgs {
     /// The code before no longer finds it
     #[arg(long)]
     drop_old: bool,
-    /// Register a code that follows no form all the same, for this reason
-    #[arg(long, value_name = "WHY")]
-    irregular: Option<String>,
+    #[command(flatten)]
+    irregular: IrregularArgs,
     #[command(flatten)]
     order: OrderArgs,
 }
@@ -278,24 +211,6 @@ pub(crate) struct DescribeArgs {
     forward: Option<bool>,
     #[command(flatten)]
     order: OrderArgs,
-}
-
-/// What becomes of what waits for a closed agency.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Deliveries {
-    /// It stays with the system that serves the agency now
-    Stay,
-    /// The successor's system serves it
-    Move,
-}
-
-fn deliveries(of: Option<Deliveries>) -> i32 {
-    match of {
-        None => v1::OpenDeliveries::Unspecified,
-        Some(Deliveries::Stay) => v1::OpenDeliveries::Stay,
-        Some(Deliveries::Move) => v1::OpenDeliveries::Move,
-    }
-    .into()
 }
 
 #[derive(Debug, Args)]
@@ -346,13 +261,8 @@ pub(crate) struct SplitArgs {
     #[arg(long, value_name = "WHAT")]
     deliveries: Option<Deliveries>,
     /// Agencies under it go under this one
-    #[arg(
-        long,
-        value_name = "CODE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    children_to: String,
+    #[arg(long, value_name = "CODE")]
+    children_to: Option<String>,
     #[command(flatten)]
     order: OrderArgs,
 }
@@ -374,13 +284,8 @@ pub(crate) struct CloseArgs {
     #[arg(long, conflicts_with = "children_to")]
     close_children: bool,
     /// Agencies under it go under this one
-    #[arg(
-        long,
-        value_name = "CODE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    children_to: String,
+    #[arg(long, value_name = "CODE")]
+    children_to: Option<String>,
     #[command(flatten)]
     order: OrderArgs,
 }
@@ -423,7 +328,7 @@ pub(super) async fn add(args: AddArgs, requested: bool) -> Result<(), Failure> {
     } = args;
     let request = v1::AddAgencyRequest {
         order: order.order(),
-        agency: Some(facts.facts(code, name)),
+        agency: Some(facts.facts(code, name, &order.when)),
         requested,
     };
     order.tell(&order.connect().await?.add_agency(request).await?)
@@ -471,7 +376,7 @@ pub(super) async fn recode(args: RecodeArgs) -> Result<(), Failure> {
         new_code: args.new_code,
         new_code_2020: args.code_2020,
         drop_old_codes: args.drop_old,
-        irregular: args.irregular,
+        irregular: args.irregular.reason(&args.order.when),
         ..v1::ChangeAgencyRequest::default()
     };
     change(&args.order, request).await
@@ -510,14 +415,14 @@ pub(super) async fn merge(args: MergeArgs) -> Result<(), Failure> {
         facts,
         order,
     } = args;
-    let new_agency = new_code.map(|code| facts.facts(code, name.unwrap_or_default()));
+    let new_agency = new_code.map(|code| facts.facts(code, name.unwrap_or_default(), &order.when));
     let request = v1::MergeAgenciesRequest {
         order: order.order(),
         sources,
         into: into.unwrap_or_default(),
         new_agency,
         forward,
-        deliveries: deliveries(waiting),
+        deliveries: Deliveries::wire(waiting),
     };
     order.tell(&order.connect().await?.merge_agencies(request).await?)
 }
@@ -543,8 +448,8 @@ pub(super) async fn split(args: SplitArgs) -> Result<(), Failure> {
         into: args.into,
         new_agencies: new_agencies?,
         goes_on: args.goes_on,
-        deliveries: deliveries(args.deliveries),
-        children_to: args.children_to,
+        deliveries: Deliveries::wire(args.deliveries),
+        children_to: args.children_to.unwrap_or_default(),
     };
     args.order
         .tell(&args.order.connect().await?.split_agency(request).await?)
@@ -556,9 +461,9 @@ pub(super) async fn close(args: CloseArgs) -> Result<(), Failure> {
         code: args.code,
         successors: args.successor,
         forward: args.forward,
-        deliveries: deliveries(args.deliveries),
+        deliveries: Deliveries::wire(args.deliveries),
         close_children: args.close_children,
-        children_to: args.children_to,
+        children_to: args.children_to.unwrap_or_default(),
     };
     args.order
         .tell(&args.order.connect().await?.close_agency(request).await?)

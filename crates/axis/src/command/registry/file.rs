@@ -7,70 +7,32 @@ use api::v1;
 use clap::Args;
 use serde::Serialize;
 
-use crate::door::{EitherArgs, OperatorArgs, Patience};
+use crate::door::EitherArgs;
 use crate::failure::Failure;
 use crate::output;
 use crate::shape::{Difference, Publication, UnknownCode};
 
-use super::told;
+use super::{ActArgs, AskArgs, Deliveries, IrregularArgs, WhenArgs, told};
 
-/// Bytes of a list in one call.
-const MAX_MESSAGE: usize = 15 << 20;
+/// Bytes of a list in one call: what the axis takes, less what stands around it.
+const MAX_MESSAGE: usize = (32 << 20) - (64 << 10);
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// CSV, XLSX or JSON with a column of codes and one of names at least
     file: PathBuf,
-    /// Show what would change; change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// The decision that the change rests on, for the record
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    decision: String,
-    /// Why, where no decision says it
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    why: String,
-    /// From when: a day (00:00 of it in Vietnam) or a moment [default: now]
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    effective: String,
+    #[command(flatten)]
+    when: WhenArgs,
     /// The sheet of a workbook [default: the first with a heading]
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    sheet: String,
-    /// Register codes that follow no form all the same, for this reason
-    #[arg(
-        long,
-        value_name = "WHY",
-        default_value = "",
-        hide_default_value = true
-    )]
-    irregular: String,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     #[command(flatten)]
-    operator: OperatorArgs,
+    irregular: IrregularArgs,
+    /// What becomes of what waits for agencies that the list closes
+    #[arg(long, value_name = "WHAT")]
+    deliveries: Option<Deliveries>,
     #[command(flatten)]
-    patience: Patience,
+    act: ActArgs,
 }
 
 #[derive(Debug, Args)]
@@ -81,13 +43,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FORMAT", value_parser = ["csv", "xlsx", "json"])]
     format: Option<String>,
     /// As of a day or a moment
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    as_of: String,
+    #[arg(long, value_name = "MOMENT")]
+    as_of: Option<String>,
     /// A published version
     #[arg(long, value_name = "NUMBER", conflicts_with = "as_of")]
     version: Option<u64>,
@@ -101,37 +58,19 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PublishArgs {
     /// What is to be said of this version
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    note: String,
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
     /// The list as of a day or a moment [default: now]
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    as_of: String,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
+    #[arg(long, value_name = "MOMENT")]
+    as_of: Option<String>,
     #[command(flatten)]
-    operator: OperatorArgs,
-    #[command(flatten)]
-    patience: Patience,
+    act: ActArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VersionsArgs {
-    /// One JSON object a version on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -144,13 +83,8 @@ pub(crate) struct SentArgs {
     /// The number of the document that it was sent with
     #[arg(long, value_name = "NUMBER")]
     document: String,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    operator: OperatorArgs,
-    #[command(flatten)]
-    patience: Patience,
+    act: ActArgs,
 }
 
 #[derive(Debug, Args)]
@@ -158,27 +92,16 @@ pub(crate) struct CompareArgs {
     /// The other list: CSV, XLSX or JSON, also as the national axis answers it
     file: PathBuf,
     /// The sheet of a workbook
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    sheet: String,
-    /// One JSON object a difference on stdout
-    #[arg(long)]
-    json: bool,
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     #[command(flatten)]
-    door: EitherArgs,
+    ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UnknownArgs {
-    /// One JSON object a code on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -190,39 +113,14 @@ pub(crate) struct AdoptArgs {
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
     /// The sheet of a workbook
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    sheet: String,
-    /// Show what would change; change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// The decision that the change rests on, for the record
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    decision: String,
-    /// From when: a day or a moment [default: now]
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    effective: String,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     #[command(flatten)]
-    operator: OperatorArgs,
+    when: WhenArgs,
     #[command(flatten)]
-    patience: Patience,
+    irregular: IrregularArgs,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 /// What `--json` prints of an import.
@@ -281,44 +179,57 @@ fn sendable(bytes: Vec<u8>, name: &str, sheet: &str) -> Result<Vec<u8>, Failure>
 fn parse(bytes: &[u8], name: &str, sheet: &str) -> Result<lists::List, Failure> {
     lists::read_sheet(bytes, sheet).map_err(|problems| {
         for problem in problems.iter().take(100) {
-            tell(
-                name,
-                &problem.cell,
-                problem.row,
-                &problem.message,
-                &problem.message_en,
-            );
+            let problem = Problem {
+                row: problem.row,
+                column: &problem.column,
+                cell: &problem.cell,
+                message: &problem.message,
+                message_en: &problem.message_en,
+            };
+            tell(name, &problem);
         }
         Failure::refused("the list cannot be read; mend what is named")
     })
 }
 
 /// A problem on stderr, with its place.
-fn tell(file: &str, cell: &str, row: u32, vi: &str, en: &str) {
-    let place = match (cell, row) {
-        ("", 0) => String::new(),
-        ("", row) => format!(":{row}"),
-        (cell, _) => format!(":{cell}"),
+fn tell(file: &str, problem: &Problem<'_>) {
+    let Problem {
+        row,
+        column,
+        cell,
+        message: vi,
+        message_en: en,
+    } = problem;
+    let place = match (*cell, *row, *column) {
+        ("", 0, _) => String::new(),
+        ("", row, "") => format!(":{row}"),
+        ("", row, column) => format!(":{row} ({column})"),
+        (cell, _, "") => format!(":{cell}"),
+        (cell, _, column) => format!(":{cell} ({column})"),
     };
     eprintln!("{file}{place}: {vi}\n    {en}");
 }
 
 pub(super) async fn import(args: ImportArgs) -> Result<(), Failure> {
     let name = args.file.display().to_string();
-    let list = sendable(read(&args.file)?, &name, &args.sheet)?;
-    let client = args.operator.connect(args.patience).await?;
+    let sheet = args.sheet.unwrap_or_default();
+    let list = sendable(read(&args.file)?, &name, &sheet)?;
+    let client = args.act.connect().await?;
+    let irregular = args.irregular.reason(&args.when);
     let request = v1::ImportAgenciesRequest {
         csv: list.into(),
-        dry_run: args.dry_run,
-        decision: args.decision,
-        effective: args.effective,
-        why: args.why,
-        sheet: args.sheet,
-        irregular: args.irregular,
+        dry_run: args.when.dry_run,
+        decision: args.when.decision.unwrap_or_default(),
+        effective: args.when.effective.unwrap_or_default(),
+        why: args.when.why.unwrap_or_default(),
+        sheet,
+        irregular: irregular.unwrap_or_default(),
+        deliveries: Deliveries::wire(args.deliveries),
         ..v1::ImportAgenciesRequest::default()
     };
     let answer = client.import_agencies(request).await?;
-    imported(&answer, &name, args.dry_run, args.json)
+    imported(&answer, &name, args.when.dry_run, args.act.json)
 }
 
 fn imported(
@@ -347,13 +258,7 @@ fn imported(
         })?;
     } else if failed {
         for problem in &problems {
-            tell(
-                file,
-                problem.cell,
-                problem.row,
-                problem.message,
-                problem.message_en,
-            );
+            tell(file, problem);
         }
         eprintln!("axis: nothing was changed; mend the rows named and import again");
     } else {
@@ -390,7 +295,7 @@ pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
     let client = args.door.connect().await?;
     let request = v1::ExportAgenciesRequest {
         format,
-        as_of: args.as_of,
+        as_of: args.as_of.unwrap_or_default(),
         publication: args.version,
         closed: args.closed,
     };
@@ -452,21 +357,21 @@ fn versions_table(versions: impl IntoIterator<Item = Publication>) -> String {
 }
 
 pub(super) async fn publish(args: PublishArgs) -> Result<(), Failure> {
-    let client = args.operator.connect(args.patience).await?;
+    let client = args.act.connect().await?;
     let request = v1::PublishRequest {
-        note: args.note,
-        as_of: args.as_of,
+        note: args.note.unwrap_or_default(),
+        as_of: args.as_of.unwrap_or_default(),
     };
-    print(&client.publish(request).await?, args.json)
+    print(&client.publish(request).await?, args.act.json)
 }
 
 pub(super) async fn versions(args: VersionsArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let client = args.ask.connect().await?;
     let answer = client
         .list_publications(v1::ListPublicationsRequest {})
         .await?;
     let versions = answer.publications.iter().map(Publication::from);
-    if args.json {
+    if args.ask.json {
         for version in versions {
             output::json(&version)?;
         }
@@ -481,39 +386,34 @@ pub(super) async fn versions(args: VersionsArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn sent(args: SentArgs) -> Result<(), Failure> {
-    let client = args.operator.connect(args.patience).await?;
+    let client = args.act.connect().await?;
     let request = v1::MarkSentRequest {
         version: args.version,
         on: args.on,
         document: args.document,
     };
-    print(&client.mark_sent(request).await?, args.json)
+    print(&client.mark_sent(request).await?, args.act.json)
 }
 
 pub(super) async fn compare(args: CompareArgs) -> Result<(), Failure> {
     let name = args.file.display().to_string();
-    let list = sendable(read(&args.file)?, &name, &args.sheet)?;
-    let client = args.door.connect().await?;
+    let sheet = args.sheet.unwrap_or_default();
+    let list = sendable(read(&args.file)?, &name, &sheet)?;
+    let client = args.ask.connect().await?;
     let request = v1::CompareListRequest {
         list: list.into(),
-        sheet: args.sheet,
+        sheet,
         ..v1::CompareListRequest::default()
     };
     let answer = client.compare_list(request).await?;
     if !answer.problems.is_empty() {
         for problem in &answer.problems {
-            tell(
-                &name,
-                &problem.cell,
-                problem.row,
-                &problem.message,
-                &problem.message_en,
-            );
+            tell(&name, &Problem::from(problem));
         }
         return Err(Failure::Told);
     }
     let found: Vec<_> = answer.differences.iter().map(Difference::from).collect();
-    if args.json {
+    if args.ask.json {
         for difference in &found {
             output::json(difference)?;
         }
@@ -532,10 +432,10 @@ pub(super) async fn compare(args: CompareArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn unknown(args: UnknownArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let client = args.ask.connect().await?;
     let answer = client.list_unknown(v1::ListUnknownRequest {}).await?;
     let codes = answer.codes.iter().map(UnknownCode::from);
-    if args.json {
+    if args.ask.json {
         for code in codes {
             output::json(&code)?;
         }
@@ -577,13 +477,14 @@ pub(super) async fn unknown(args: UnknownArgs) -> Result<(), Failure> {
 pub(super) async fn adopt(args: AdoptArgs) -> Result<(), Failure> {
     let name = args.from.display().to_string();
     let bytes = read(&args.from)?;
-    let list = parse(&bytes, &name, &args.sheet)?;
-    let client = args.operator.connect(args.patience).await?;
+    let sheet = args.sheet.unwrap_or_default();
+    let list = parse(&bytes, &name, &sheet)?;
+    let client = args.act.connect().await?;
     let mut wanted = args.codes.clone();
     if wanted.is_empty() {
         let request = v1::CompareListRequest {
-            list: sendable(bytes, &name, &args.sheet)?.into(),
-            sheet: args.sheet,
+            list: sendable(bytes, &name, &sheet)?.into(),
+            sheet,
             ..v1::CompareListRequest::default()
         };
         let answer = client.compare_list(request).await?;
@@ -610,15 +511,17 @@ pub(super) async fn adopt(args: AdoptArgs) -> Result<(), Failure> {
         })?;
         chosen.push(row.entry.clone());
     }
+    let irregular = args.irregular.reason(&args.when);
     let file = lists::write(&chosen, lists::Format::Json).map_err(|e| Failure::caused_by(&e))?;
     let request = v1::ImportAgenciesRequest {
         csv: file.into(),
-        dry_run: args.dry_run,
-        decision: args.decision,
-        effective: args.effective,
-        why: format!("theo {name}"),
+        dry_run: args.when.dry_run,
+        decision: args.when.decision.unwrap_or_default(),
+        effective: args.when.effective.unwrap_or_default(),
+        why: args.when.why.unwrap_or_else(|| format!("theo {name}")),
+        irregular: irregular.unwrap_or_default(),
         ..v1::ImportAgenciesRequest::default()
     };
     let answer = client.import_agencies(request).await?;
-    imported(&answer, &name, args.dry_run, args.json)
+    imported(&answer, &name, args.when.dry_run, args.act.json)
 }

@@ -4,13 +4,23 @@ use api::client::Client;
 use api::v1;
 use clap::Args;
 
-use crate::door::EitherArgs;
 use crate::failure::Failure;
 use crate::shape::{Agency, Change, Difference};
 use crate::{output, output::Paint};
 
+use super::AskArgs;
 use super::told::{self, state_vi};
-use super::tree;
+use super::tree::Tree;
+
+/// A question that may be asked of any moment.
+#[derive(Debug, Args)]
+struct DatedArgs {
+    /// As of a day or a moment
+    #[arg(long, value_name = "MOMENT")]
+    as_of: Option<String>,
+    #[command(flatten)]
+    ask: AskArgs,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct TreeArgs {
@@ -22,50 +32,22 @@ pub(crate) struct TreeArgs {
     /// Closed ones too
     #[arg(long)]
     closed: bool,
-    /// As of a day or a moment
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    as_of: String,
-    /// One JSON object an agency on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    dated: DatedArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Parts of a code or a name, without regard to case and diacritics
-    #[arg(default_value = "", hide_default_value = true)]
-    search: String,
+    search: Option<String>,
     /// Only those in this state (requested, approved, active, suspended, closed, seen)
     #[arg(long, value_name = "STATE")]
     state: Vec<String>,
     /// Only those directly under this agency
-    #[arg(
-        long,
-        value_name = "CODE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    parent: String,
-    /// As of a day or a moment
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    as_of: String,
-    /// One JSON object an agency on stdout
-    #[arg(long)]
-    json: bool,
+    #[arg(long, value_name = "CODE")]
+    parent: Option<String>,
     #[command(flatten)]
-    door: EitherArgs,
+    dated: DatedArgs,
 }
 
 #[derive(Debug, Args)]
@@ -73,30 +55,16 @@ pub(crate) struct SearchArgs {
     /// Parts of a code or a name, without regard to case and diacritics
     #[arg(required = true)]
     words: Vec<String>,
-    /// One JSON object an agency on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The code
     code: String,
-    /// As of a day or a moment
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    as_of: String,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    dated: DatedArgs,
 }
 
 #[derive(Debug, Args)]
@@ -104,39 +72,26 @@ pub(crate) struct AsOfArgs {
     /// A day (2025-06-30: its first moment) or a moment
     moment: String,
     /// Parts of a code or a name
-    #[arg(default_value = "", hide_default_value = true)]
-    search: String,
-    /// One JSON object an agency on stdout
-    #[arg(long)]
-    json: bool,
+    search: Option<String>,
     #[command(flatten)]
-    door: EitherArgs,
+    ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// A code: the changes of this agency alone
-    #[arg(default_value = "", hide_default_value = true)]
-    code: String,
+    code: Option<String>,
     /// Recorded since this day or moment
-    #[arg(
-        long,
-        value_name = "MOMENT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    since: String,
+    #[arg(long, value_name = "MOMENT")]
+    since: Option<String>,
     /// Only those that have not taken effect
     #[arg(long)]
     planned: bool,
     /// How many at most
     #[arg(long, default_value_t = 200)]
     limit: usize,
-    /// One JSON object a change on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -144,16 +99,12 @@ pub(crate) struct DiffArgs {
     /// From a day or a moment; with --versions the number of a published version
     from: String,
     /// To a day or a moment, or a version [default: now]
-    #[arg(default_value = "", hide_default_value = true)]
-    to: String,
+    to: Option<String>,
     /// FROM and TO are published versions
     #[arg(long)]
     versions: bool,
-    /// One JSON object a difference on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    door: EitherArgs,
+    ask: AskArgs,
 }
 
 /// Every agency that matches, page after page.
@@ -180,19 +131,18 @@ fn print_json<T: serde::Serialize>(objects: &[T]) -> Result<(), Failure> {
 }
 
 pub(super) async fn tree(args: TreeArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let DatedArgs { as_of, ask } = args.dated;
+    let client = ask.connect().await?;
+    let as_of = as_of.unwrap_or_default();
     let request = v1::ListAgenciesRequest {
-        as_of: args.as_of.clone(),
+        as_of: as_of.clone(),
         ..v1::ListAgenciesRequest::default()
     };
     let mut agencies = all(&client, request).await?;
     let root = match args.code {
         None => None,
         Some(code) => {
-            let request = v1::GetAgencyRequest {
-                code,
-                as_of: args.as_of,
-            };
+            let request = v1::GetAgencyRequest { code, as_of };
             Some(client.get_agency(request).await?.code)
         }
     };
@@ -200,18 +150,17 @@ pub(super) async fn tree(args: TreeArgs) -> Result<(), Failure> {
         let named = root.as_ref() == Some(&agency.code);
         named || args.closed || !matches!(agency.state.as_str(), "closed" | "seen")
     });
-    if args.json {
-        return print_json(&agencies);
+    let tree = Tree::new(&agencies, root.as_deref());
+    if ask.json {
+        return tree
+            .within(args.depth)
+            .into_iter()
+            .try_for_each(|agency| Ok(output::json(agency)?));
     }
     if agencies.is_empty() {
         return nobody();
     }
-    output::line(tree::draw(
-        &agencies,
-        root.as_deref(),
-        args.depth,
-        Paint::for_stdout(),
-    ))?;
+    output::line(tree.draw(args.depth, Paint::for_stdout()))?;
     Ok(())
 }
 
@@ -245,44 +194,46 @@ fn print(agencies: Vec<Agency>, json: bool) -> Result<(), Failure> {
 }
 
 pub(super) async fn list(args: ListArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let DatedArgs { as_of, ask } = args.dated;
+    let client = ask.connect().await?;
     let request = v1::ListAgenciesRequest {
-        search: args.search,
+        search: args.search.unwrap_or_default(),
         states: args.state,
-        parent: args.parent,
-        as_of: args.as_of,
+        parent: args.parent.unwrap_or_default(),
+        as_of: as_of.unwrap_or_default(),
         ..v1::ListAgenciesRequest::default()
     };
-    print(all(&client, request).await?, args.json)
+    print(all(&client, request).await?, ask.json)
 }
 
 pub(super) async fn search(args: SearchArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let client = args.ask.connect().await?;
     let request = v1::ListAgenciesRequest {
         search: args.words.join(" "),
         ..v1::ListAgenciesRequest::default()
     };
-    print(all(&client, request).await?, args.json)
+    print(all(&client, request).await?, args.ask.json)
 }
 
 pub(super) async fn as_of(args: AsOfArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let client = args.ask.connect().await?;
     let request = v1::ListAgenciesRequest {
-        search: args.search,
+        search: args.search.unwrap_or_default(),
         as_of: args.moment,
         ..v1::ListAgenciesRequest::default()
     };
-    print(all(&client, request).await?, args.json)
+    print(all(&client, request).await?, args.ask.json)
 }
 
 pub(super) async fn show(args: ShowArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let DatedArgs { as_of, ask } = args.dated;
+    let client = ask.connect().await?;
     let request = v1::GetAgencyRequest {
         code: args.code,
-        as_of: args.as_of,
+        as_of: as_of.unwrap_or_default(),
     };
     let agency = Agency::from(&client.get_agency(request).await?);
-    if args.json {
+    if ask.json {
         output::json(&agency)?;
         return Ok(());
     }
@@ -335,10 +286,10 @@ pub(super) fn card(agency: Agency) -> String {
 }
 
 pub(super) async fn log(args: LogArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let client = args.ask.connect().await?;
     let mut request = v1::ListChangesRequest {
-        code: args.code,
-        since: args.since,
+        code: args.code.unwrap_or_default(),
+        since: args.since.unwrap_or_default(),
         planned_only: args.planned,
         ..v1::ListChangesRequest::default()
     };
@@ -352,7 +303,7 @@ pub(super) async fn log(args: LogArgs) -> Result<(), Failure> {
         request.page_token = page.next_page_token;
     }
     changes.truncate(args.limit);
-    if args.json {
+    if args.ask.json {
         return print_json(&changes);
     }
     if changes.is_empty() {
@@ -364,7 +315,7 @@ pub(super) async fn log(args: LogArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn diff(args: DiffArgs) -> Result<(), Failure> {
-    let client = args.door.connect().await?;
+    let client = args.ask.connect().await?;
     let mut found: Vec<Difference> = Vec::new();
     if args.versions {
         let number = |text: &str| {
@@ -374,11 +325,7 @@ pub(super) async fn diff(args: DiffArgs) -> Result<(), Failure> {
                 ))
             })
         };
-        let to = if args.to.is_empty() {
-            0
-        } else {
-            number(&args.to)?
-        };
+        let to = args.to.as_deref().map_or(Ok(0), number)?;
         let request = v1::DiffPublicationsRequest {
             from: number(&args.from)?,
             to,
@@ -388,7 +335,7 @@ pub(super) async fn diff(args: DiffArgs) -> Result<(), Failure> {
     } else {
         let mut request = v1::DiffRegistryRequest {
             from: args.from,
-            to: args.to,
+            to: args.to.unwrap_or_default(),
             ..v1::DiffRegistryRequest::default()
         };
         loop {
@@ -400,7 +347,7 @@ pub(super) async fn diff(args: DiffArgs) -> Result<(), Failure> {
             request.page_token = page.next_page_token;
         }
     }
-    if args.json {
+    if args.ask.json {
         return print_json(&found);
     }
     if found.is_empty() {

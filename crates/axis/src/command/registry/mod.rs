@@ -6,9 +6,96 @@ mod look;
 mod told;
 mod tree;
 
-use clap::Subcommand;
+use api::client::Client;
+use api::v1;
+use clap::{Args, Subcommand, ValueEnum};
 
+use crate::door::{EitherArgs, PersonArgs};
 use crate::failure::Failure;
+
+/// A question, which anybody may ask that the axis knows.
+#[derive(Debug, Args)]
+struct AskArgs {
+    /// JSON on stdout, one object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    door: EitherArgs,
+}
+
+impl AskArgs {
+    async fn connect(&self) -> Result<Client, Failure> {
+        self.door.connect().await
+    }
+}
+
+/// An act of a person.
+#[derive(Debug, Args)]
+struct ActArgs {
+    /// JSON on stdout, one object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    door: PersonArgs,
+}
+
+impl ActArgs {
+    async fn connect(&self) -> Result<Client, Failure> {
+        self.door.connect().await
+    }
+}
+
+/// From when, by which decision, why.
+#[derive(Debug, Args)]
+struct WhenArgs {
+    /// From when: a day (00:00 of it in Vietnam) or a moment; may lie ahead [default: now]
+    #[arg(long, value_name = "MOMENT")]
+    effective: Option<String>,
+    /// The number of the decision
+    #[arg(long, value_name = "NUMBER")]
+    decision: Option<String>,
+    /// Why, where no decision says it
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Check everything and show what would change; change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Whether codes may follow no form.
+#[derive(Debug, Args)]
+struct IrregularArgs {
+    /// Register codes that follow no form all the same, for the reason that --why gives
+    #[arg(long, requires = "why")]
+    irregular: bool,
+}
+
+impl IrregularArgs {
+    /// The reason, if they may.
+    fn reason(&self, when: &WhenArgs) -> Option<String> {
+        when.why.clone().filter(|_| self.irregular)
+    }
+}
+
+/// What becomes of what waits for a closed agency.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Deliveries {
+    /// It stays with the system that serves the agency now
+    Stay,
+    /// The successor's system serves it
+    Move,
+}
+
+impl Deliveries {
+    fn wire(said: Option<Self>) -> i32 {
+        match said {
+            None => v1::OpenDeliveries::Unspecified,
+            Some(Self::Stay) => v1::OpenDeliveries::Stay,
+            Some(Self::Move) => v1::OpenDeliveries::Move,
+        }
+        .into()
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

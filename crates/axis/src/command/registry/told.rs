@@ -184,12 +184,14 @@ mod tests {
     fn differences_are_a_table_in_vietnamese() {
         let all = [
             Difference {
+                row: None,
                 what: "added".to_owned(),
                 code: "H99.5".to_owned(),
                 name: "Sở Nông nghiệp và Môi trường".to_owned(),
                 fields: Vec::new(),
             },
             Difference {
+                row: None,
                 what: "changed".to_owned(),
                 code: "H99.2".to_owned(),
                 name: "Sở Tài nguyên".to_owned(),

@@ -7,63 +7,88 @@ use crate::shape::Agency;
 
 use super::told::state_vi;
 
-/// Draws agencies under their parents, in the order in which they came; `root` alone with what
-/// lies under it, or all. Who names a parent that is not among them stands at the top.
-pub(super) fn draw(agencies: &[Agency], root: Option<&str>, depth: usize, paint: Paint) -> String {
-    let known: BTreeSet<&str> = agencies.iter().map(|agency| agency.code.as_str()).collect();
-    let mut under: BTreeMap<&str, Vec<&Agency>> = BTreeMap::new();
-    let mut tops = Vec::new();
-    for agency in agencies {
-        match agency
-            .parent
-            .as_deref()
-            .filter(|parent| known.contains(parent))
-        {
-            Some(parent) if root != Some(agency.code.as_str()) => {
-                under.entry(parent).or_default().push(agency);
-            }
-            _ if root.is_none_or(|root| root == agency.code) => tops.push(agency),
-            _ => {}
-        }
-    }
-    let mut lines = Vec::new();
-    for top in tops {
-        lines.push(line(top, paint));
-        branch(top, &under, "", depth, paint, &mut lines);
-    }
-    lines.join("\n")
+/// Agencies under their parents, in the order in which they came.
+#[derive(Debug)]
+pub(super) struct Tree<'a> {
+    tops: Vec<&'a Agency>,
+    under: BTreeMap<&'a str, Vec<&'a Agency>>,
 }
 
-fn branch(
-    of: &Agency,
-    under: &BTreeMap<&str, Vec<&Agency>>,
-    indent: &str,
-    depth: usize,
-    paint: Paint,
-    lines: &mut Vec<String>,
-) {
-    let Some(children) = under.get(of.code.as_str()) else {
-        return;
-    };
-    if depth == 0 {
-        lines.push(format!("{indent}└─ … {} cơ quan", children.len()));
-        return;
-    }
-    for (at, child) in children.iter().enumerate() {
-        let (turn, below) = if at + 1 == children.len() {
-            ("└─ ", "   ")
-        } else {
-            ("├─ ", "│  ")
+impl<'a> Tree<'a> {
+    /// `root` alone with what lies under it, or all. Who names a parent that is not among them
+    /// stands at the top.
+    pub(super) fn new(agencies: &'a [Agency], root: Option<&str>) -> Self {
+        let known: BTreeSet<&str> = agencies.iter().map(|agency| agency.code.as_str()).collect();
+        let mut tree = Self {
+            tops: Vec::new(),
+            under: BTreeMap::new(),
         };
-        lines.push(format!("{indent}{turn}{}", line(child, paint)));
-        branch(
-            child,
-            under,
-            &format!("{indent}{below}"),
-            depth - 1,
-            paint,
-            lines,
-        );
+        for agency in agencies {
+            let parent = agency.parent.as_deref();
+            match parent.filter(|parent| known.contains(parent)) {
+                Some(parent) if root != Some(agency.code.as_str()) => {
+                    tree.under.entry(parent).or_default().push(agency);
+                }
+                _ if root.is_none_or(|root| root == agency.code) => tree.tops.push(agency),
+                _ => {}
+            }
+        }
+        tree
+    }
+
+    fn under(&self, agency: &Agency) -> &[&'a Agency] {
+        self.under
+            .get(agency.code.as_str())
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The agencies that are drawn: each before those under it.
+    pub(super) fn within(&self, depth: usize) -> Vec<&'a Agency> {
+        let mut found = Vec::new();
+        let mut next: Vec<_> = self.tops.iter().rev().map(|top| (*top, 0)).collect();
+        while let Some((agency, level)) = next.pop() {
+            found.push(agency);
+            if level < depth {
+                let children = self.under(agency).iter().rev();
+                next.extend(children.map(|child| (*child, level + 1)));
+            }
+        }
+        found
+    }
+
+    /// Draws it, so many levels deep under the tops.
+    pub(super) fn draw(&self, depth: usize, paint: Paint) -> String {
+        let mut lines = Vec::new();
+        for top in &self.tops {
+            lines.push(line(top, paint));
+            self.branch(top, "", depth, paint, &mut lines);
+        }
+        lines.join("\n")
+    }
+
+    fn branch(
+        &self,
+        of: &Agency,
+        indent: &str,
+        depth: usize,
+        paint: Paint,
+        lines: &mut Vec<String>,
+    ) {
+        let children = self.under(of);
+        if depth == 0 && !children.is_empty() {
+            lines.push(format!("{indent}└─ … {} cơ quan", children.len()));
+            return;
+        }
+        for (at, child) in children.iter().enumerate() {
+            let (turn, below) = if at + 1 == children.len() {
+                ("└─ ", "   ")
+            } else {
+                ("├─ ", "│  ")
+            };
+            lines.push(format!("{indent}{turn}{}", line(child, paint)));
+            let indent = format!("{indent}{below}");
+            self.branch(child, &indent, depth - 1, paint, lines);
+        }
     }
 }
 
@@ -109,21 +134,33 @@ mod tests {
             merged,
             agency("H77.3", "Của nơi khác", Some("H77"), "active"),
         ];
-        insta::assert_snapshot!(draw(&agencies, None, 9, PLAIN), @r"
+        insta::assert_snapshot!(Tree::new(&agencies, None).draw(9, PLAIN), @r"
         UBND tỉnh Lâm Hải  H99
         ├─ Sở Nội vụ  H99.1
         │  └─ Chi cục Văn thư  H99.1.1  [tạm dừng]
         └─ Sở Cũ  H99.2  [đã đóng] → H99.1
         Của nơi khác  H77.3
         ");
-        insta::assert_snapshot!(draw(&agencies, Some("H99.1"), 9, PLAIN), @r"
+        insta::assert_snapshot!(Tree::new(&agencies, Some("H99.1")).draw(9, PLAIN), @r"
         Sở Nội vụ  H99.1
         └─ Chi cục Văn thư  H99.1.1  [tạm dừng]
         ");
-        insta::assert_snapshot!(draw(&agencies, None, 0, PLAIN), @r"
+        insta::assert_snapshot!(Tree::new(&agencies, None).draw(0, PLAIN), @r"
         UBND tỉnh Lâm Hải  H99
         └─ … 2 cơ quan
         Của nơi khác  H77.3
         ");
+        let codes = |root, depth| -> Vec<&str> {
+            let tree = Tree::new(&agencies, root);
+            tree.within(depth)
+                .iter()
+                .map(|agency| agency.code.as_str())
+                .collect()
+        };
+        assert_eq!(codes(Some("H99"), 1), ["H99", "H99.1", "H99.2"]);
+        assert_eq!(
+            codes(None, 9),
+            ["H99", "H99.1", "H99.1.1", "H99.2", "H77.3"]
+        );
     }
 }

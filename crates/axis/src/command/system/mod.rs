@@ -1,4 +1,7 @@
-//! `axis system`: the connected systems, their keys and certificates.
+//! `axis system`: the connected systems, their keys and certificates, and whom they serve.
+
+mod due;
+mod service;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -10,7 +13,7 @@ use api::v1;
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::door::{OperatorArgs, Patience};
+use crate::door::PersonArgs;
 use crate::failure::Failure;
 use crate::{output, shape};
 
@@ -24,13 +27,8 @@ pub(crate) enum Command {
         #[arg(long = "agency", value_name = "CODE", required = true, num_args = 1..)]
         agencies: Vec<String>,
         /// A name for people
-        #[arg(
-            long,
-            value_name = "TEXT",
-            default_value = "",
-            hide_default_value = true
-        )]
-        name: String,
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
         /// How it takes its deliveries
         #[arg(long, value_enum, default_value_t = Attachment::Direct)]
         attachment: Attachment,
@@ -55,6 +53,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Have a system serve agencies, from a moment on; what waits for them follows
+    Serve(service::ServeArgs),
+    /// Who serves an agency, from when to when, also planned
+    Served(service::ServedArgs),
+    /// Keep a system out for a while: its next call is refused, its open streams are cut
+    Suspend(service::SuspendArgs),
+    /// Let a suspended system in again
+    Resume(service::ResumeArgs),
+    /// Keys, certificates and accounts that are old, or end soon
+    Due(due::DueArgs),
     /// The systems
     List {
         #[command(flatten)]
@@ -103,9 +111,7 @@ pub(crate) struct Common {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    operator: OperatorArgs,
-    #[command(flatten)]
-    patience: Patience,
+    door: PersonArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -178,7 +184,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             let client = common.connect().await?;
             let request = v1::AddSystemRequest {
                 id: id.clone(),
-                name,
+                name: name.unwrap_or_default(),
                 agencies,
                 attachment: match attachment {
                     Attachment::Direct => "direct",
@@ -231,6 +237,11 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 common.json,
             )
         }
+        Command::Serve(args) => service::serve(args).await,
+        Command::Served(args) => service::served(args).await,
+        Command::Suspend(args) => service::suspend(args).await,
+        Command::Resume(args) => service::resume(args).await,
+        Command::Due(args) => due::due(args).await,
         Command::List { common } => list(&common).await,
         Command::Key {
             id,
@@ -299,7 +310,7 @@ impl Common {
     /// # Errors
     /// No axis there.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        self.operator.connect(self.patience).await
+        self.door.connect().await
     }
 }
 
