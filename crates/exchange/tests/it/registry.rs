@@ -678,6 +678,10 @@ async fn sc_06_the_old_key_dies_at_once_or_after_the_overlap_and_its_streams_wit
     let overlap = Some(Duration::from_secs(3_600));
     let (_, key) = it.add_key(&operator(), "b", overlap).await.unwrap();
     it.authenticate(old).unwrap();
+    // It waits already when the key ends, and is not asked again.
+    let mut waiting = std::pin::pin!(stream.next());
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
+    assert!(early.is_err(), "{early:?}");
     clock.advance(HOUR - 1);
     it.authenticate(old).unwrap();
     clock.advance(1);
@@ -690,7 +694,8 @@ async fn sc_06_the_old_key_dies_at_once_or_after_the_overlap_and_its_streams_wit
         key: &key,
     })
     .unwrap();
-    let Next::Cut(refusal) = stream.next().await else {
+    let Ok(Next::Cut(refusal)) = tokio::time::timeout(Duration::from_secs(20), waiting).await
+    else {
         panic!("the stream outlived its key")
     };
     assert_eq!(refusal.name, Name::Unauthenticated);
