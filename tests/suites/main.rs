@@ -26,6 +26,7 @@ mod durable;
 mod duties;
 mod feedback;
 mod full_disk;
+mod keeping;
 mod lists;
 mod observing;
 mod operators;

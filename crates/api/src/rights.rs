@@ -92,6 +92,9 @@ const TABLE: &[(&str, &[Role])] = &[
     ("/axis.v1.OperationsService/RetryDead", OPERATOR),
     ("/axis.v1.OperationsService/DropDead", OPERATOR),
     ("/axis.v1.OperationsService/Redeliver", OPERATOR),
+    ("/axis.v1.OperationsService/ListReminders", AUDIT),
+    ("/axis.v1.OperationsService/Remind", OPERATOR),
+    ("/axis.v1.OperationsService/Remove", OPERATOR),
     ("/axis.v1.OperationsService/Alerts", AUDIT),
     ("/axis.v1.OperationsService/Verify", AUDIT),
 ];

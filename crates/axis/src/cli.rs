@@ -69,6 +69,12 @@ enum Command {
     Dead(command::dead::Command),
     /// Deliver again what was settled: after a receiver restored an old backup
     Redeliver(command::redeliver::Args),
+    /// Take a document back from its receivers (as its sender's system)
+    Recall(command::recall::Args),
+    /// What agencies owe; or ask again for the answer to a recall
+    Remind(command::remind::Args),
+    /// Remove the content of an approved list of packages; their record stays
+    Remove(command::remove::Args),
     /// Statuses whose document has not come
     Unmatched(command::unmatched::Args),
     /// Numbers that more than one document of an agency has in one year
@@ -113,6 +119,9 @@ impl Cli {
             Command::Resume(args) => Box::pin(command::pause::resume(args)).await,
             Command::Dead(command) => Box::pin(command::dead::run(command)).await,
             Command::Redeliver(args) => Box::pin(command::redeliver::run(args)).await,
+            Command::Recall(args) => Box::pin(command::recall::run(args)).await,
+            Command::Remind(args) => Box::pin(command::remind::run(args)).await,
+            Command::Remove(args) => Box::pin(command::remove::run(args)).await,
             Command::Unmatched(args) => Box::pin(command::unmatched::run(args)).await,
             Command::Duplicates(args) => Box::pin(command::duplicates::run(args)).await,
             Command::Calendar(args) => command::calendar::run(&args),

@@ -1,12 +1,14 @@
 //! The objects that `--json` prints: stable, documented in `docs/cli.md`. What is absent is
 //! `null`; times are ISO 8601 with `+07:00`; hashes are hex.
 
+mod particulars;
 mod queues;
 mod registry;
 
 use api::v1;
 use serde::Serialize;
 
+pub(crate) use particulars::Particulars;
 pub(crate) use queues::{Dead, Pause, Queue, Why};
 pub(crate) use registry::{
     Agency, Change, Difference, FieldChange, Publication, System, UnknownCode,
@@ -144,6 +146,8 @@ pub(crate) struct Package {
     pub(crate) accepted_at: String,
     pub(crate) sha256: String,
     pub(crate) size: u64,
+    pub(crate) level: u32,
+    pub(crate) content_removed: bool,
     pub(crate) document: Option<Document>,
     pub(crate) status: Option<Status>,
     pub(crate) deliveries: Vec<Delivery>,
@@ -161,6 +165,11 @@ pub(crate) struct Document {
     pub(crate) type_name: Option<String>,
     pub(crate) signer: Option<String>,
     pub(crate) due_date: Option<String>,
+    pub(crate) due_at: Option<String>,
+    pub(crate) attachments: Vec<String>,
+    pub(crate) targets: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) particulars: Particulars,
 }
 
 /// What a status says.
@@ -170,6 +179,9 @@ pub(crate) struct Status {
     pub(crate) label: String,
     pub(crate) document: Option<String>,
     pub(crate) description: Option<String>,
+    pub(crate) staff: Option<String>,
+    pub(crate) timestamp: Option<String>,
+    pub(crate) reason_class: Option<String>,
     pub(crate) made_by_axis: bool,
 }
 
@@ -195,6 +207,8 @@ impl From<&v1::PackageSummary> for Package {
             accepted_at: of.accepted_at.clone(),
             sha256: of.sha256.clone(),
             size: of.size,
+            level: of.level,
+            content_removed: of.content_removed,
             document: of.document.as_ref().map(|document| Document {
                 id: document.document_id.clone(),
                 business: document.business,
@@ -205,12 +219,19 @@ impl From<&v1::PackageSummary> for Package {
                 type_name: some(&document.type_name),
                 signer: some(&document.signer),
                 due_date: some(&document.due_date),
+                due_at: some(&document.due_at),
+                attachments: document.attachments.clone(),
+                targets: document.targets.clone(),
+                particulars: Particulars::from(document.particulars.clone().unwrap_or_default()),
             }),
             status: of.status.as_ref().map(|status| Status {
                 code: status.code.clone(),
                 label: status.label.clone(),
                 document: some(&status.document_id),
                 description: some(&status.description),
+                staff: some(&status.staff),
+                timestamp: some(&status.timestamp),
+                reason_class: some(&status.reason_class),
                 made_by_axis: status.made_by_axis,
             }),
             deliveries: of
@@ -421,7 +442,32 @@ pub(crate) struct Matrix {
     pub(crate) document: String,
     pub(crate) sender: String,
     pub(crate) sender_name: Option<String>,
+    pub(crate) level: u32,
+    pub(crate) due_at: Option<String>,
+    pub(crate) counts: MatrixCounts,
     pub(crate) cells: Vec<Cell>,
+}
+
+/// How many receivers stand where; each is counted once, but for `overdue`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MatrixCounts {
+    pub(crate) receivers: u32,
+    pub(crate) waiting: u32,
+    pub(crate) received: u32,
+    pub(crate) finished: u32,
+    pub(crate) refused: u32,
+    pub(crate) recalled: u32,
+    pub(crate) failed: u32,
+    pub(crate) overdue: u32,
+}
+
+/// The recall of a document at one receiver.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Recall {
+    pub(crate) answer: String,
+    pub(crate) package: String,
+    pub(crate) asked_at: String,
+    pub(crate) reason: Option<String>,
 }
 
 /// One receiver's cell.
@@ -434,6 +480,8 @@ pub(crate) struct Cell {
     pub(crate) round: u32,
     pub(crate) status: Option<String>,
     pub(crate) status_label: Option<String>,
+    pub(crate) recall: Option<Recall>,
+    pub(crate) overdue: bool,
     pub(crate) events: Vec<StatusEvent>,
 }
 
@@ -445,6 +493,9 @@ pub(crate) struct StatusEvent {
     pub(crate) label: String,
     pub(crate) at: String,
     pub(crate) description: Option<String>,
+    pub(crate) staff: Option<String>,
+    pub(crate) timestamp: Option<String>,
+    pub(crate) reason_class: Option<String>,
     pub(crate) made_by_axis: bool,
 }
 
@@ -454,6 +505,9 @@ impl From<&v1::MatrixResponse> for Matrix {
             document: of.document_id.clone(),
             sender: code(of.sender.as_ref()),
             sender_name: some(name(of.sender.as_ref())),
+            level: of.level,
+            due_at: some(&of.due_at),
+            counts: MatrixCounts::from(of.counts.unwrap_or_default()),
             cells: of
                 .cells
                 .iter()
@@ -465,6 +519,13 @@ impl From<&v1::MatrixResponse> for Matrix {
                     round: cell.round,
                     status: some(&cell.status),
                     status_label: some(&cell.status_label),
+                    recall: cell.recall.as_ref().map(|recall| Recall {
+                        answer: recall.answer.clone(),
+                        package: recall.request_package_id.clone(),
+                        asked_at: recall.asked_at.clone(),
+                        reason: some(&recall.reason),
+                    }),
+                    overdue: cell.overdue,
                     events: cell
                         .events
                         .iter()
@@ -474,11 +535,29 @@ impl From<&v1::MatrixResponse> for Matrix {
                             label: event.label.clone(),
                             at: event.at.clone(),
                             description: some(&event.description),
+                            staff: some(&event.staff),
+                            timestamp: some(&event.timestamp),
+                            reason_class: some(&event.reason_class),
                             made_by_axis: event.made_by_axis,
                         })
                         .collect(),
                 })
                 .collect(),
+        }
+    }
+}
+
+impl From<v1::MatrixCounts> for MatrixCounts {
+    fn from(of: v1::MatrixCounts) -> Self {
+        Self {
+            receivers: of.receivers,
+            waiting: of.waiting,
+            received: of.received,
+            finished: of.finished,
+            refused: of.refused,
+            recalled: of.recalled,
+            failed: of.failed,
+            overdue: of.overdue,
         }
     }
 }

@@ -313,6 +313,8 @@ mod tests {
                     ..Default::default()
                 }),
                 status: None,
+                level: 0,
+                content_removed: false,
                 deliveries: vec![v1::DeliverySummary {
                     delivery_id: "d".to_owned(),
                     receiver: party("000.00.00.H41", "UBND Tỉnh Nghệ An"),

@@ -13,6 +13,7 @@ use crate::agencies::not_registered;
 use crate::delivery::{facts_of, sha256_of};
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, party};
+use crate::sought::{Sought, is_overdue};
 use crate::types::{
     DeliverySummary, PackageSummary, Page, RefusalSummary, Search, Trace, TraceEvent,
 };
@@ -37,6 +38,8 @@ impl Exchange {
         let cursor = cursor(&search.page_token)?;
         let size = page_size(search.page_size);
         let mine = own_agencies(&registry, caller);
+        let sought = Sought::of(&search);
+        let now = self.inner.now();
         let agency = search
             .agency
             .as_deref()
@@ -50,6 +53,8 @@ impl Exchange {
                         concerns(query, &package.facts, package.id, agencies)
                     };
                     search.kind.is_none_or(|kind| facts.kind == kind as i32)
+                        && sought.fits(facts)
+                        && (!search.overdue || is_overdue(query, package, now))
                         && search.until.is_none_or(|until| at < until)
                         && agency.is_none_or(|agency| concerns(&[agency]))
                         && mine.as_deref().is_none_or(concerns)
@@ -380,6 +385,8 @@ fn summary(
         accepted_at: Ms(facts.accepted_at_ms),
         sha256: sha256_of(&facts.sha256),
         size: facts.size,
+        level: u8::try_from(facts.level).unwrap_or_default(),
+        content_removed: query.is_removed(package.id),
         facts: facts_of(package),
         deliveries,
     }

@@ -6,7 +6,7 @@ use edxml::{Organ, StatusCode, Timestamp};
 use ledger::event::{PackageAccepted, PackageKind};
 use ledger::id::{AgencyId, DeliveryId, PackageId};
 use ledger::registry::Registry;
-use ledger::rows::{DeliveryRow, DocumentKey};
+use ledger::rows::{CellRow, DeliveryRow, DocumentKey, HolderRow};
 use ledger::time::Ms;
 
 use crate::admission::{document_key, reason_missing};
@@ -14,7 +14,9 @@ use crate::agencies::not_registered;
 use crate::made::{About, number_and_notation, response_for};
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, Inner, Peer, party};
-use crate::types::{Cell, DocumentRef, Matrix, PushOptions, Receipt, Report, StatusEvent};
+use crate::types::{
+    Cell, DocumentRef, Matrix, PushOptions, RecallAnswer, RecallState, Receipt, Report, StatusEvent,
+};
 
 /// The first package of a document and who holds it.
 struct Known {
@@ -128,23 +130,7 @@ impl Exchange {
         let inner = &self.inner;
         let registry = inner.ledger.registry();
         let not_found = || Refusal::new(Name::NotFound);
-        let document = match document {
-            DocumentRef::Document {
-                sender,
-                document_id,
-            } => {
-                let sender = registry
-                    .resolve(&sender)
-                    .ok_or_else(|| not_registered(&sender, "sender"))?;
-                DocumentKey::of(sender, &document_key(&document_id))
-            }
-            DocumentRef::Package(id) => {
-                let package = inner.ask(move |query| query.package(id)).await?;
-                package
-                    .and_then(|package| package.document_key())
-                    .ok_or_else(not_found)?
-            }
-        };
+        let document = inner.document_of(document).await?;
         let known = inner.known(document).await?.ok_or_else(not_found)?;
         let mut sees = None;
         if let Caller::System(peer) = caller {
@@ -163,6 +149,7 @@ impl Exchange {
                 sees = Some(own);
             }
         }
+        let now = inner.now();
         let read = inner
             .ask(move |query| {
                 let holders = query.holders(document);
@@ -182,20 +169,33 @@ impl Exchange {
                         let Some(package) = PackageId::from_slice(&event.package) else {
                             continue;
                         };
-                        let description = query
+                        let said = query
                             .package(package)?
                             .and_then(|package| package.facts.status)
-                            .map(|status| status.description)
                             .unwrap_or_default();
                         events.push(StatusEvent {
                             package,
                             code: u8::try_from(event.code).unwrap_or_default(),
                             at: Ms(event.at),
-                            description,
+                            reason_class: said.reason_class(),
+                            description: said.description,
+                            staff: said.staff,
+                            timestamp: said.timestamp,
                             made_by_axis: event.made_by_axis,
                         });
                     }
-                    cells.push((agency, delivery, row, cell.current(), events));
+                    let asked_at = asked_at(query, &holder)?;
+                    let overdue = query.is_overdue(document, agency, now);
+                    let recall = asked_at.map(|(request, at)| recall(&cell, request, at, &events));
+                    cells.push((
+                        agency,
+                        delivery,
+                        row,
+                        cell.current(),
+                        recall,
+                        overdue,
+                        events,
+                    ));
                 }
                 Ok(cells)
             })
@@ -204,24 +204,92 @@ impl Exchange {
         Ok(Matrix {
             document_id: facts.document_id.unwrap_or(facts.document_key),
             sender: party(&registry, document.sender, &known.first.sender_code),
+            level: u8::try_from(known.first.level).unwrap_or_default(),
+            due_at: facts.due_at_ms.map(Ms),
             cells: read
                 .into_iter()
-                .map(
-                    |(agency, delivery, row, status, events): (_, _, DeliveryRow, _, _)| Cell {
+                .map(|(agency, delivery, row, status, recall, overdue, events)| {
+                    let row: DeliveryRow = row;
+                    Cell {
                         receiver: party(&registry, agency, ""),
                         delivery,
                         state: row.state(),
                         round: row.round,
                         status,
+                        recall: recall.map(|state: RecallState| {
+                            let open = state.answer == RecallAnswer::Asked;
+                            let limit = inner.options.alerts.unanswered;
+                            if open && inner.is_late(state.asked_at, now, limit) {
+                                let answer = RecallAnswer::NoAnswer;
+                                return RecallState { answer, ..state };
+                            }
+                            state
+                        }),
+                        overdue,
                         events,
-                    },
-                )
+                    }
+                })
                 .collect(),
         })
     }
 }
 
+/// The package that asked a receiver for the document, and when.
+fn asked_at(
+    query: &ledger::Query,
+    holder: &HolderRow,
+) -> Result<Option<(PackageId, Ms)>, ledger::QueryError> {
+    let Some(request) = PackageId::from_slice(&holder.recalled_by) else {
+        return Ok(None);
+    };
+    let package = query.package(request)?;
+    Ok(package.map(|package| (request, Ms(package.facts.accepted_at_ms))))
+}
+
+fn recall(cell: &CellRow, request: PackageId, asked_at: Ms, events: &[StatusEvent]) -> RecallState {
+    // In one record the request stands first: the axis's own 15 answers it there.
+    let answer = match cell.answer_code {
+        _ if cell.answer < cell.request || cell.answer == 0 => RecallAnswer::Asked,
+        15 => RecallAnswer::Agreed,
+        _ => RecallAnswer::Refused,
+    };
+    let said = match answer {
+        RecallAnswer::Asked | RecallAnswer::NoAnswer => None,
+        _ => events.iter().rfind(|event| matches!(event.code, 15 | 16)),
+    };
+    RecallState {
+        answer,
+        request,
+        asked_at,
+        reason: said
+            .map(|event| event.description.clone())
+            .unwrap_or_default(),
+    }
+}
+
 impl Inner {
+    /// The document that is named.
+    pub(crate) async fn document_of(&self, document: DocumentRef) -> Result<DocumentKey, Refusal> {
+        match document {
+            DocumentRef::Document {
+                sender,
+                document_id,
+            } => {
+                let registry = self.ledger.registry();
+                let sender = registry
+                    .resolve(&sender)
+                    .ok_or_else(|| not_registered(&sender, "sender"))?;
+                Ok(DocumentKey::of(sender, &document_key(&document_id)))
+            }
+            DocumentRef::Package(id) => {
+                let package = self.ask(move |query| query.package(id)).await?;
+                package
+                    .and_then(|package| package.document_key())
+                    .ok_or_else(|| Refusal::new(Name::NotFound))
+            }
+        }
+    }
+
     /// What is known of a document; `None` if nothing of it came.
     async fn known(&self, document: DocumentKey) -> Result<Option<Known>, Refusal> {
         self.ask(move |query| {

@@ -234,8 +234,94 @@ pub struct Matrix {
     pub document_id: String,
     /// Its sender.
     pub sender: Party,
+    /// edXML Priority, 0 to 4.
+    pub level: u8,
+    /// When it is to be ended, if it says so.
+    pub due_at: Option<Ms>,
     /// One cell a receiver.
     pub cells: Vec<Cell>,
+}
+
+/// The cells of a matrix, each counted once: what is refused is not received (duty RJ-05).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MatrixCounts {
+    /// Cells in all.
+    pub receivers: u32,
+    /// Not fetched, or fetched and not settled.
+    pub waiting: u32,
+    /// Settled, or a status of the receiver's says so; not finished.
+    pub received: u32,
+    /// 06.
+    pub finished: u32,
+    /// 02, or held here and refused.
+    pub refused: u32,
+    /// Given back, or taken back before the fetch.
+    pub recalled: u32,
+    /// The receiver cannot read it, or it was given up.
+    pub failed: u32,
+    /// Of all these, those past the due moment without an end.
+    pub overdue: u32,
+}
+
+impl Matrix {
+    /// How many receivers stand where.
+    #[must_use]
+    pub fn counts(&self) -> MatrixCounts {
+        use DeliveryState as S;
+        let mut counts = MatrixCounts::default();
+        for cell in &self.cells {
+            counts.receivers += 1;
+            counts.overdue += u32::from(cell.overdue);
+            *match (cell.status, cell.state) {
+                (Some(2), _) | (_, S::Refused) => &mut counts.refused,
+                (Some(15), _) | (_, S::Recalled) => &mut counts.recalled,
+                (Some(6), _) => &mut counts.finished,
+                (Some(1 | 3..=5), _) | (_, S::Acknowledged | S::Forwarded) => &mut counts.received,
+                (_, S::Failed | S::Dead | S::Dropped) => &mut counts.failed,
+                _ => &mut counts.waiting,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// Where the recall of a document stands at one receiver (duty RC-02).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecallAnswer {
+    /// It was asked, not long ago.
+    Asked,
+    /// It was asked, and has not answered in the working hours that are set.
+    NoAnswer,
+    /// 15: it gives the document back.
+    Agreed,
+    /// 16: it does not, and says why.
+    Refused,
+}
+
+impl RecallAnswer {
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::NoAnswer => "no-answer",
+            Self::Agreed => "agreed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// The recall of a document at one receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecallState {
+    /// Where it stands.
+    pub answer: RecallAnswer,
+    /// The package that asked last.
+    pub request: PackageId,
+    /// When that was accepted.
+    pub asked_at: Ms,
+    /// What the receiver said with its 15 or 16.
+    pub reason: String,
 }
 
 /// A document at one receiver.
@@ -251,6 +337,10 @@ pub struct Cell {
     pub round: u32,
     /// The current status.
     pub status: Option<u8>,
+    /// The recall, if the document was asked back from this receiver.
+    pub recall: Option<RecallState>,
+    /// The due moment passed without an end.
+    pub overdue: bool,
     /// All statuses, in journal order.
     pub events: Vec<StatusEvent>,
 }
@@ -266,6 +356,12 @@ pub struct StatusEvent {
     pub at: Ms,
     /// Its text.
     pub description: String,
+    /// The person who answers for it, as sent; may be empty.
+    pub staff: String,
+    /// When, by that person's clock, as sent; may be empty.
+    pub timestamp: String,
+    /// Of a 02: the class of its reason, as [`crate::reason_word`] says.
+    pub reason_class: crate::ReasonClass,
     /// The axis issued it.
     pub made_by_axis: bool,
 }
@@ -285,6 +381,16 @@ pub struct Search {
     pub until: Option<Ms>,
     /// Of this kind only.
     pub kind: Option<PackageKind>,
+    /// Documents with all these words in one of their texts (number, subject, signer, post,
+    /// kind, names of files, places, content, …), without regard to case and to how diacritics
+    /// are composed.
+    pub text: Option<String>,
+    /// Documents of this level only, 0 to 4.
+    pub level: Option<u8>,
+    /// Documents that a paper copy follows, or those that none follows.
+    pub paper: Option<bool>,
+    /// Documents that a receiver has not ended by their due moment.
+    pub overdue: bool,
     /// 0 = 100; at most 1,000.
     pub page_size: u32,
     /// Of the page before; empty for the first.
@@ -315,6 +421,10 @@ pub struct PackageSummary {
     pub sha256: [u8; 32],
     /// Its size in bytes.
     pub size: u64,
+    /// edXML Priority, 0 to 4.
+    pub level: u8,
+    /// Its content left by decision; the record stays.
+    pub content_removed: bool,
     /// What it says.
     pub facts: Facts,
     /// Its deliveries.

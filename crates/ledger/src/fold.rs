@@ -13,6 +13,7 @@ use crate::event::{
 use crate::fact::{Change, Fact};
 use crate::id::{AgencyId, DeliveryId, PackageId};
 use crate::layer::Layer;
+use crate::owed;
 use crate::publication;
 use crate::rows::{
     self, CellEventRow, CellRow, DeliveryRow, DocumentKey, HolderRow, KeyTextRow, NamesPackageRow,
@@ -20,7 +21,7 @@ use crate::rows::{
 };
 
 /// The fold's version; another one in the index means a rebuild.
-pub const FOLD_VERSION: u32 = 5;
+pub const FOLD_VERSION: u32 = 6;
 
 /// Lays a transaction's state rows over `layer`. `position` is the record's.
 pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
@@ -186,6 +187,7 @@ fn accept(
     }
     for receiver in &package.receivers {
         add_delivery(layer, position, fact_number, *number, package, receiver);
+        owed::due(layer, package, AgencyId(receiver.agency));
         *number += 1;
     }
     if let (Some(facts), Some(document)) = (&package.document, document) {
@@ -211,7 +213,7 @@ fn accept(
                     };
                     layer.put(key, &row);
                 }
-                request(layer, position, sender, receiver, &package.id, facts);
+                request(layer, position, receiver, package, facts);
             }
         }
     }
@@ -257,20 +259,21 @@ fn layer_has_not(layer: &Layer<'_>, key: &[u8]) -> bool {
 fn request(
     layer: &mut Layer<'_>,
     position: u64,
-    sender: AgencyId,
     receiver: AgencyId,
-    package: &[u8],
+    package: &PackageAccepted,
     facts: &crate::event::DocumentFacts,
 ) {
     for target in &facts.targets {
-        let document = DocumentKey::of(sender, target);
+        let document = DocumentKey::of(AgencyId(package.sender), target);
         let key = rows::cell(document, receiver);
         let mut cell: CellRow = read(layer, &key).unwrap_or_default();
         cell.request = position;
         cell.request_code = 0;
         layer.put(key, &cell);
         if facts.business == 1 {
-            mark_recalled(layer, document, receiver, package);
+            mark_recalled(layer, document, receiver, &package.id);
+            let at = package.accepted_at_ms;
+            owed::ask(layer, document, receiver, &package.id, at);
         }
     }
 }
@@ -281,6 +284,7 @@ fn mark_recalled(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyI
     let Some(mut holder) = read::<HolderRow>(layer, &key) else {
         return;
     };
+    owed::ended(layer, document, receiver);
     holder.recalled_by = by.to_vec();
     layer.put(key, &holder);
     // Its delivery, and those of updates under the same key, are offered no more.
@@ -324,16 +328,22 @@ fn see_status(
             cell.request = at.position;
             cell.request_code = 13;
             mark_recalled(layer, document, receiver, &package.id);
+            let at = package.accepted_at_ms;
+            owed::ask(layer, document, receiver, &package.id, at);
         }
         15 | 16 => {
             cell.answer = at.position;
             cell.answer_code = facts.code;
+            owed::answered(layer, document, receiver);
         }
         1 if facts.made_by_axis => cell.axis_01 = true,
         _ => {}
     }
     if !facts.made_by_axis && facts.code != 13 {
         cell.own = true;
+    }
+    if cell.current().is_some_and(owed::ends) {
+        owed::ended(layer, document, receiver);
     }
     layer.put(key, &cell);
     let row = CellEventRow {
@@ -454,6 +464,7 @@ fn add_receivers(
     for receiver in &added.receivers {
         let to = AgencyId(receiver.agency);
         add_delivery(layer, position, fact_number, *number, like, receiver);
+        owed::due(layer, like, to);
         *number += 1;
         let Some(document) = document_of(like) else {
             continue;

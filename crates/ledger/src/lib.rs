@@ -44,6 +44,7 @@ mod index;
 mod layer;
 mod linked;
 pub mod open;
+pub mod owed;
 pub mod pause;
 #[cfg(test)]
 mod proofs;

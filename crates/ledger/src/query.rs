@@ -139,6 +139,36 @@ impl Query {
         Ok(PackageBytes::Made(package.facts.made.clone()))
     }
 
+    /// Whether a package's content left by a recorded decision.
+    #[must_use]
+    pub fn is_removed(&self, id: PackageId) -> bool {
+        read::<PackageRow>(&*self.state, &rows::package(id)).is_some_and(|row| row.removed)
+    }
+
+    /// Whether a receiver may still be served the package.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn is_awaited(&self, package: &StoredPackage) -> Result<bool, QueryError> {
+        let mut receivers: Vec<u32> = package.facts.receivers.iter().map(|r| r.agency).collect();
+        for fact in self
+            .events(package.id)?
+            .iter()
+            .flat_map(|record| &record.facts)
+        {
+            if let Fact::ReceiversAdded(added) = fact
+                && added.package == package.id.as_bytes()[..]
+            {
+                receivers.extend(added.receivers.iter().map(|receiver| receiver.agency));
+            }
+        }
+        Ok(receivers.into_iter().any(|receiver| {
+            let delivery = DeliveryId::of(package.id, AgencyId(receiver));
+            let row = self.delivery(delivery);
+            row.is_some_and(|row| crate::fold::is_open(row.state()) && !row.recalled)
+        }))
+    }
+
     /// Whether accepting a package would record something, as far as the synced state tells.
     ///
     /// # Errors

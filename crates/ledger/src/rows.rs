@@ -179,6 +179,9 @@ pub struct CellRow {
     /// Code of the latest request: 13, or 0 for a request by package.
     #[prost(uint32, tag = "7")]
     pub request_code: u32,
+    /// When the document is to be ended here, milliseconds; absent if it does not say.
+    #[prost(int64, optional, tag = "8")]
+    pub due_at: Option<i64>,
 }
 
 impl CellRow {
@@ -549,6 +552,8 @@ mod tests {
             REPEATED,
             ALERTS,
             STANDING_ALERTS,
+            crate::owed::ASKED,
+            crate::owed::DUE,
             crate::publication::VERSIONS,
             crate::publication::UNKNOWN,
         ];

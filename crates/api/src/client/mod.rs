@@ -281,6 +281,12 @@ calls! {
     operations.drop_dead(v1::DropDeadRequest) -> v1::DropDeadResponse;
     /// Opens a new round of deliveries (operators).
     operations.redeliver(v1::RedeliverRequest) -> v1::RedeliverResponse;
+    /// What agencies owe: not fetched, not answered, due (operators).
+    operations.list_reminders(v1::ListRemindersRequest) -> v1::ListRemindersResponse;
+    /// Delivers recalls that are not answered once more (operators).
+    operations.remind(v1::RemindRequest) -> v1::RemindResponse;
+    /// Removes the content of an approved list of packages (operators).
+    operations.remove(v1::RemoveRequest) -> v1::RemoveResponse;
     /// Alerts that stand, or all there were (operators).
     operations.alerts(v1::AlertsRequest) -> v1::AlertsResponse;
     /// Checks the running axis's journal (operators).

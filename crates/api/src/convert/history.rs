@@ -2,12 +2,12 @@
 
 use exchange::refusal::{Name, Refusal};
 use exchange::{
-    Cell, DeliverySummary, Info, Matrix, PackageSummary, Redelivered, RefusalSummary,
-    RepeatedNumber, Search, StatusEvent, Trace, TraceEvent, UnmatchedStatus, Verified,
-    WatchedStatus,
+    Cell, DeliverySummary, Info, Matrix, PackageSummary, Redelivered, RefusalSummary, Reminded,
+    Reminder, Removal, RepeatedNumber, Search, StatusEvent, Trace, TraceEvent, UnmatchedStatus,
+    Verified, WatchedStatus,
 };
 
-use super::package::{facts, label};
+use super::package::{facts, label, reason_class};
 use super::{agency, end, hex, kind, kind_filter, moment, state, status_code};
 use crate::v1;
 
@@ -37,9 +37,23 @@ pub(crate) fn search(request: v1::SearchRequest) -> Result<Search, Refusal> {
         since: moment("since", &request.since)?,
         until: end("until", &request.until)?,
         kind: kind_filter(request.kind)?,
+        text: some(request.text),
+        level: request.level.map(level).transpose()?,
+        paper: request.paper,
+        overdue: request.overdue,
         page_size: page_size(request.page_size, USUAL_PAGE)?,
         page_token: request.page_token,
     })
+}
+
+/// A level of urgency.
+fn level(asked: u32) -> Result<u8, Refusal> {
+    u8::try_from(asked)
+        .ok()
+        .filter(|level| *level <= 4)
+        .ok_or_else(|| {
+            Refusal::new(Name::BadArgument).at("level", "Độ khẩn từ 0 đến 4.", "A level is 0 to 4.")
+        })
 }
 
 pub(crate) fn package_summary(package: PackageSummary) -> v1::PackageSummary {
@@ -51,6 +65,8 @@ pub(crate) fn package_summary(package: PackageSummary) -> v1::PackageSummary {
         accepted_at: package.accepted_at.iso_ms(),
         sha256: hex(&package.sha256),
         size: package.size,
+        level: package.level.into(),
+        content_removed: package.content_removed,
         document,
         status,
         deliveries: package
@@ -166,7 +182,20 @@ pub(crate) fn duplicate_number(number: RepeatedNumber) -> v1::DuplicateNumber {
 }
 
 pub(crate) fn matrix(matrix: Matrix) -> v1::MatrixResponse {
+    let counts = matrix.counts();
     v1::MatrixResponse {
+        counts: Some(v1::MatrixCounts {
+            receivers: counts.receivers,
+            waiting: counts.waiting,
+            received: counts.received,
+            finished: counts.finished,
+            refused: counts.refused,
+            recalled: counts.recalled,
+            failed: counts.failed,
+            overdue: counts.overdue,
+        }),
+        level: matrix.level.into(),
+        due_at: matrix.due_at.map(|at| at.iso()).unwrap_or_default(),
         document_id: matrix.document_id,
         sender: Some(agency(matrix.sender)),
         cells: matrix.cells.into_iter().map(cell).collect(),
@@ -184,6 +213,13 @@ fn cell(cell: Cell) -> v1::Cell {
             .status
             .map(|code| label(code.into()))
             .unwrap_or_default(),
+        overdue: cell.overdue,
+        recall: cell.recall.map(|recall| v1::RecallState {
+            answer: recall.answer.word().to_owned(),
+            request_package_id: recall.request.to_string(),
+            asked_at: recall.asked_at.iso_ms(),
+            reason: recall.reason,
+        }),
         events: cell.events.into_iter().map(status_event).collect(),
     }
 }
@@ -194,8 +230,67 @@ fn status_event(event: StatusEvent) -> v1::StatusEvent {
         code: status_code(event.code.into()),
         label: label(event.code.into()),
         at: event.at.iso_ms(),
+        reason_class: reason_class(event.reason_class),
         description: event.description,
+        staff: event.staff,
+        timestamp: event.timestamp,
         made_by_axis: event.made_by_axis,
+    }
+}
+
+pub(crate) fn reminder(reminder: Reminder) -> v1::Reminder {
+    v1::Reminder {
+        owing: reminder.owing.word().to_owned(),
+        agency: Some(agency(reminder.agency)),
+        sender: reminder.sender.map(agency),
+        document_id: reminder.document_id,
+        package_id: reminder
+            .package
+            .map(|package| package.to_string())
+            .unwrap_or_default(),
+        since: reminder.since.iso(),
+        count: reminder.count,
+    }
+}
+
+pub(crate) fn reminded(reminded: Reminded) -> v1::RemindResponse {
+    let sent = reminded.sent.into_iter();
+    let skipped = reminded.skipped.into_iter();
+    v1::RemindResponse {
+        sent: sent
+            .map(
+                |(receiver, delivery, package, round)| v1::remind_response::Sent {
+                    receiver: Some(agency(receiver)),
+                    delivery_id: delivery.to_string(),
+                    package_id: package.to_string(),
+                    round,
+                },
+            )
+            .collect(),
+        skipped: skipped
+            .map(
+                |(receiver, delivery, reason)| v1::remind_response::Skipped {
+                    receiver: Some(agency(receiver)),
+                    delivery_id: delivery.to_string(),
+                    reason: reason.to_owned(),
+                },
+            )
+            .collect(),
+    }
+}
+
+pub(crate) fn removals(removals: Vec<Removal>) -> v1::RemoveResponse {
+    let left = removals.iter().filter(|removal| removal.removed);
+    v1::RemoveResponse {
+        removed_bytes: left.map(|removal| removal.size).sum(),
+        removals: removals
+            .into_iter()
+            .map(|removal| v1::remove_response::Removal {
+                package_id: removal.package.to_string(),
+                size: removal.size,
+                removed: removal.removed,
+            })
+            .collect(),
     }
 }
 

@@ -3,6 +3,7 @@
 use edxml::StatusCode;
 use exchange::refusal::{Name, Refusal};
 use exchange::{Facts, Header, Outcome, PushOptions, Receipt, Settle, Settled};
+use ledger::time::Ms;
 
 use super::{agency, delivery_id, hex, kind, lane, state, status_code};
 use crate::{refused, v1};
@@ -99,6 +100,13 @@ pub(super) fn facts(facts: Facts) -> (Option<v1::DocumentHeader>, Option<v1::Sta
                 type_name: document.type_name,
                 signer: document.signer,
                 due_date: document.due_date,
+                due_at: document
+                    .due_at_ms
+                    .map(|at| Ms(at).iso())
+                    .unwrap_or_default(),
+                particulars: document.particulars.map(particulars),
+                attachments: document.attachments,
+                targets: document.targets,
             };
             (Some(document), None)
         }
@@ -106,6 +114,9 @@ pub(super) fn facts(facts: Facts) -> (Option<v1::DocumentHeader>, Option<v1::Sta
             let status = v1::StatusHeader {
                 code: status_code(status.code),
                 label: label(status.code),
+                reason_class: reason_class(status.reason_class()),
+                staff: status.staff,
+                timestamp: status.timestamp,
                 document_id: status.document_key,
                 description: status.description,
                 made_by_axis: status.made_by_axis,
@@ -113,6 +124,37 @@ pub(super) fn facts(facts: Facts) -> (Option<v1::DocumentHeader>, Option<v1::Sta
             (None, Some(status))
         }
     }
+}
+
+fn particulars(of: ledger::event::Particulars) -> v1::Particulars {
+    v1::Particulars {
+        content: of.content,
+        place: of.place,
+        type_class: of.type_class,
+        type_detail: of.type_detail,
+        signer_position: of.signer_position,
+        signer_competence: of.signer_competence,
+        to_places: of.to_places,
+        sphere: of.sphere,
+        typer_notation: of.typer_notation,
+        copies: of.copies,
+        pages: of.pages,
+        appendixes: of.appendixes,
+        paper: of.paper,
+        steering_type: of.steering_type,
+        reason: of.reason,
+        staff: of.staff,
+        answers: of.answers,
+        sender_name: of.sender_name,
+    }
+}
+
+/// The class of a refusal's reason; empty if it has none.
+pub(crate) fn reason_class(class: exchange::ReasonClass) -> String {
+    if class == exchange::ReasonClass::Unspecified {
+        return String::new();
+    }
+    exchange::reason_word(class).to_owned()
 }
 
 /// What a status code means, Vietnamese; empty if the standard has none.

@@ -1,11 +1,12 @@
 //! `OperationsService`: the operator's door.
 
-use exchange::{Redeliver, Revival};
+use exchange::{DocumentRef, Redeliver, Remind, Revival};
 use tonic::{Request, Response, Status};
 
 use super::{Core, answer, asked, tell};
 use crate::v1::operations_service_server::OperationsService;
 use crate::v1::redeliver_request::What;
+use crate::v1::remind_request::Whom;
 use crate::{caller, convert, refused, v1};
 
 #[tonic::async_trait]
@@ -150,6 +151,62 @@ impl OperationsService for Core {
                 .await
                 .map(convert::redelivered),
         )
+    }
+
+    async fn list_reminders(
+        &self,
+        request: Request<v1::ListRemindersRequest>,
+    ) -> Result<Response<v1::ListRemindersResponse>, Status> {
+        caller::operator_of(request.extensions()).map_err(tell)?;
+        let reminders = self.exchange.reminders().await;
+        answer(reminders.map(|reminders| v1::ListRemindersResponse {
+            reminders: reminders.into_iter().map(convert::reminder).collect(),
+        }))
+    }
+
+    async fn remind(
+        &self,
+        request: Request<v1::RemindRequest>,
+    ) -> Result<Response<v1::RemindResponse>, Status> {
+        let (operator, v1::RemindRequest { whom, why }) = asked(request)?;
+        let whom = match whom {
+            Some(Whom::Agency(code)) => Remind::Agency(code),
+            Some(Whom::PackageId(id)) => {
+                let id = convert::package_id(&id).map_err(tell)?;
+                Remind::Document(DocumentRef::Package(id))
+            }
+            Some(Whom::Document(v1::DocumentName {
+                sender,
+                document_id,
+            })) => Remind::Document(DocumentRef::Document {
+                sender,
+                document_id,
+            }),
+            None => {
+                return Err(refused::argument(
+                    "whom",
+                    "Nêu cơ quan, gói tin hoặc văn bản cần nhắc.",
+                    "Name an agency, a package or a document.",
+                ));
+            }
+        };
+        let reminded = self.exchange.remind(&operator, whom, &why).await;
+        answer(reminded.map(convert::reminded))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<v1::RemoveRequest>,
+    ) -> Result<Response<v1::RemoveResponse>, Status> {
+        let (operator, request) = asked(request)?;
+        let v1::RemoveRequest {
+            package_ids,
+            decision,
+        } = request;
+        let ids = package_ids.iter().map(|id| convert::package_id(id));
+        let ids = ids.collect::<Result<Vec<_>, _>>().map_err(tell)?;
+        let removals = self.exchange.remove(&operator, ids, &decision).await;
+        answer(removals.map(convert::removals))
     }
 
     async fn alerts(

@@ -32,6 +32,24 @@ pub(crate) struct Args {
     /// Only documents, or only statuses
     #[arg(long, value_enum)]
     kind: Option<KindArg>,
+    /// Only documents with all these words in one of their fields (subject, signer, post, kind,
+    /// places, file names, …)
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    text: String,
+    /// Only documents of this level: 0 ordinary to 4 hỏa tốc hẹn giờ
+    #[arg(long, value_name = "0-4", value_parser = clap::value_parser!(u32).range(0..=4))]
+    level: Option<u32>,
+    /// Only documents that a paper copy follows (true), or that none follows (false)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    paper: Option<bool>,
+    /// Only documents that a receiver has not finished (06) by their due date
+    #[arg(long)]
+    overdue: bool,
     /// The pushes that were refused instead (operators only)
     #[arg(long)]
     refused: bool,
@@ -63,6 +81,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         until: args.until,
         kind: args.kind.map(|kind| v1::PackageKind::from(kind) as i32),
         refused: args.refused,
+        text: args.text,
+        level: args.level,
+        paper: args.paper,
+        overdue: args.overdue,
         ..v1::SearchRequest::default()
     };
     let mut packages = Vec::new();

@@ -218,13 +218,25 @@ async fn watch(args: WatchArgs) -> Result<(), Failure> {
 }
 
 fn matrix_table(matrix: &v1::MatrixResponse) -> String {
+    let due = match matrix.due_at.as_str() {
+        "" => String::new(),
+        at => format!("Hạn xử lý {}\n", story::clock(at)),
+    };
     let head = format!(
-        "Văn bản {}\nBên gửi {}\n\n",
+        "Văn bản {}\nBên gửi {}\n{due}\n",
         matrix.document_id,
         story::agency(matrix.sender.as_ref())
     );
     let rows = matrix.cells.iter().map(|cell| {
         let last = cell.events.last();
+        let recall = cell.recall.as_ref();
+        let mut standing = recall
+            .map_or("", |recall| recall_vi(&recall.answer))
+            .to_owned();
+        if cell.overdue {
+            standing.push_str(if standing.is_empty() { "" } else { "; " });
+            standing.push_str("quá hạn");
+        }
         [
             story::agency(cell.receiver.as_ref()),
             words::state_vi(cell.delivery_state()).to_owned(),
@@ -235,12 +247,59 @@ fn matrix_table(matrix: &v1::MatrixResponse) -> String {
             },
             last.map(|event| story::clock(&event.at))
                 .unwrap_or_default(),
-            last.map(|event| output::shorten(&event.description, 48))
-                .unwrap_or_default(),
+            standing,
+            last.map(|event| said(event)).unwrap_or_default(),
         ]
     });
-    head + &output::table(
-        ["Bên nhận", "Bản gửi", "Trạng thái", "Lúc", "Ghi chú"],
+    let table = output::table(
+        [
+            "Bên nhận",
+            "Bản gửi",
+            "Trạng thái",
+            "Lúc",
+            "Thu hồi / hạn",
+            "Ghi chú",
+        ],
         rows,
-    )
+    );
+    head + &table + &counted(matrix.counts.unwrap_or_default())
+}
+
+/// The text of a status and who answers for it.
+fn said(event: &v1::StatusEvent) -> String {
+    let text = output::shorten(&event.description, 48);
+    match (text.as_str(), event.staff.as_str()) {
+        (_, "") => text,
+        ("", staff) => staff.to_owned(),
+        (text, staff) => format!("{text} ({})", output::shorten(staff, 32)),
+    }
+}
+
+fn recall_vi(answer: &str) -> &str {
+    match answer {
+        "asked" => "đã yêu cầu thu hồi",
+        "no-answer" => "chưa trả lời thu hồi",
+        "agreed" => "đồng ý thu hồi",
+        "refused" => "từ chối thu hồi",
+        other => other,
+    }
+}
+
+/// How many receivers stand where; what is refused is told apart from what is received.
+fn counted(counts: v1::MatrixCounts) -> String {
+    let told = [
+        (counts.waiting, "chờ nhận"),
+        (counts.received, "đã nhận"),
+        (counts.finished, "hoàn thành"),
+        (counts.refused, "từ chối"),
+        (counts.recalled, "thu hồi"),
+        (counts.failed, "hỏng"),
+        (counts.overdue, "quá hạn"),
+    ];
+    let told: Vec<_> = told
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{word} {count}"))
+        .collect();
+    format!("\n\n{} bên nhận: {}", counts.receivers, told.join(", "))
 }

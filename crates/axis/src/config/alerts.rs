@@ -19,6 +19,12 @@ pub(crate) struct Alerts {
     pub(crate) routine_minutes: u64,
     /// How long deliveries may wait for a system that neither streams nor fetches.
     pub(crate) unattended_minutes: u64,
+    /// Working hours after which an agency that has not fetched what waits is reminded of.
+    pub(crate) unfetched_working_hours: u64,
+    /// Working hours after which a receiver that has not answered a recall is reminded of.
+    pub(crate) unanswered_working_hours: u64,
+    /// How long before the hour of a document of hỏa tốc hẹn giờ an alert rises.
+    pub(crate) due_minutes: u64,
     /// Free space of the data folder's disk below which it is filling.
     pub(crate) disk_free_percent: u8,
     /// A sync of the journal that takes longer is slow.
@@ -42,6 +48,9 @@ impl Default for Alerts {
             status_minutes: minutes[2],
             routine_minutes: minutes[3],
             unattended_minutes: of.unattended.as_secs() / 60,
+            unfetched_working_hours: of.unfetched.as_secs() / 3_600,
+            unanswered_working_hours: of.unanswered.as_secs() / 3_600,
+            due_minutes: of.due_lead.as_secs() / 60,
             disk_free_percent: of.disk_free_percent,
             sync_ms: of.sync.as_secs() * 1_000,
             index_lag_rows: of.index_lag,
@@ -64,6 +73,9 @@ impl Alerts {
                 minutes(self.routine_minutes),
             ],
             unattended: minutes(self.unattended_minutes),
+            unfetched: minutes(self.unfetched_working_hours * 60),
+            unanswered: minutes(self.unanswered_working_hours * 60),
+            due_lead: minutes(self.due_minutes),
             disk_free_percent: self.disk_free_percent,
             sync: Duration::from_millis(self.sync_ms),
             index_lag: self.index_lag_rows,
@@ -82,8 +94,21 @@ impl Alerts {
             ("alerts.status_minutes", self.status_minutes),
             ("alerts.routine_minutes", self.routine_minutes),
             ("alerts.unattended_minutes", self.unattended_minutes),
+            ("alerts.due_minutes", self.due_minutes),
         ] {
             within(key, minutes, 1, YEAR)?;
+        }
+        for (key, hours) in [
+            (
+                "alerts.unfetched_working_hours",
+                self.unfetched_working_hours,
+            ),
+            (
+                "alerts.unanswered_working_hours",
+                self.unanswered_working_hours,
+            ),
+        ] {
+            within(key, hours, 1, 2_000)?;
         }
         within("alerts.disk_free_percent", self.disk_free_percent, 0, 90)?;
         within("alerts.sync_ms", self.sync_ms, 1, 600_000)?;

@@ -140,6 +140,14 @@ kinds! {
         act: "`axis queues` và `axis why HỆ-THỐNG` cho biết vì sao; liên hệ đầu mối của hệ thống nhận. Với văn bản khẩn, báo ngay đơn vị nhận bằng kênh khác.",
              "`axis queues` and `axis why SYSTEM` tell why; call the receiving system's contact. For an urgent document tell the receiver by another channel now.";
     }
+    /// A document of hỏa tốc hẹn giờ comes due and is not settled.
+    DueSoon = "due-soon", Critical, "package id" {
+        title: "Văn bản hỏa tốc hẹn giờ sắp đến giờ", "A document with a set hour comes due";
+        means: "Văn bản hỏa tốc hẹn giờ sắp đến giờ mà còn bên nhận chưa nhận xong.",
+               "The hour of a document of hỏa tốc hẹn giờ is near, and a receiver has not settled it.";
+        act: "Báo ngay cho bên nhận bằng điện thoại; `axis why GÓI-TIN` cho biết vì sao chưa đến.",
+             "Call the receiver now; `axis why PACKAGE` tells why it has not arrived.";
+    }
     /// Something waits and nobody takes it.
     QueueUnattended = "queue-unattended", Warning, "system" {
         title: "Hàng đợi không có ai nhận", "A queue without a consumer";
@@ -147,6 +155,22 @@ kinds! {
                "Deliveries wait, and the system has neither a stream open nor fetched anything for the time set. The time of a pause does not count.";
         act: "Liên hệ đầu mối của hệ thống nhận: phần mềm có chạy, mạng và chứng thư có còn dùng được? `axis why HỆ-THỐNG`.",
              "Call the system's contact: does its software run, do network and certificate work? `axis why SYSTEM`.";
+    }
+    /// An agency does not fetch.
+    Unfetched = "unfetched", Warning, "agency" {
+        title: "Cơ quan chưa lấy văn bản về", "An agency has not fetched";
+        means: "Có văn bản chờ cơ quan này quá số giờ làm việc quy định mà chưa được lấy về.",
+               "Something has waited for this agency longer than the working hours that are set.";
+        act: "Nhắc văn thư của cơ quan nhận. `axis remind` liệt kê mọi cơ quan chậm nhận; `axis why MÃ` cho biết vì sao.",
+             "Remind the agency's clerk. `axis remind` lists all that are late; `axis why CODE` tells why.";
+    }
+    /// A recall that a receiver has not answered.
+    RecallUnanswered = "recall-unanswered", Warning, "package id of the recall" {
+        title: "Thu hồi chưa được trả lời", "A recall is not answered";
+        means: "Có bên nhận đã lấy văn bản bị thu hồi mà chưa trả lời đồng ý (15) hay từ chối (16) quá số giờ làm việc quy định.",
+               "A receiver that had the recalled document has not answered 15 or 16 within the working hours that are set.";
+        act: "`axis status matrix GÓI-TIN` cho biết bên nào; `axis remind GÓI-TIN --why …` gửi lại yêu cầu thu hồi cho các bên chưa trả lời.",
+             "`axis status matrix PACKAGE` tells who; `axis remind PACKAGE --why …` delivers the recall once more to those who owe the answer.";
     }
     /// Deliveries that were given up.
     DeadLetters = "dead-letters", Warning, "system" {

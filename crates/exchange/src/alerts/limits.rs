@@ -11,6 +11,13 @@ pub struct AlertLimits {
     pub oldest: [Duration; 4],
     /// How long deliveries may wait for a system that neither streams nor fetches.
     pub unattended: Duration,
+    /// Working time after which an agency that has not fetched what waits for it is reminded of.
+    pub unfetched: Duration,
+    /// Working time after which a receiver that has not answered a recall is reminded of.
+    pub unanswered: Duration,
+    /// How long before the hour of a document of hỏa tốc hẹn giờ it is said that it is not
+    /// settled yet.
+    pub due_lead: Duration,
     /// Free space of the data folder's disk, in percent, below which it is filling.
     pub disk_free_percent: u8,
     /// A write and sync of the journal that takes longer is slow.
@@ -38,6 +45,9 @@ impl Default for AlertLimits {
                 Duration::from_secs(DAY),
             ],
             unattended: Duration::from_secs(15 * MINUTE),
+            unfetched: Duration::from_secs(8 * 60 * MINUTE),
+            unanswered: Duration::from_secs(8 * 60 * MINUTE),
+            due_lead: Duration::from_secs(2 * 60 * MINUTE),
             disk_free_percent: 10,
             sync: Duration::from_secs(1),
             index_lag: 500_000,

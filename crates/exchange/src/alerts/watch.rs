@@ -14,6 +14,7 @@ use ledger::time::Ms;
 
 use super::{AlertLimits, Kind, Wish, Words};
 use crate::admission::hex;
+use crate::reminders::{Owing, Reminder};
 use crate::service::Inner;
 
 /// What is dear and changes slowly is looked at no more often.
@@ -128,6 +129,7 @@ impl Watch {
             self.seldom = Some(Instant::now());
             self.disk(inner, &mut found).await;
             self.ends(inner, now, &mut found);
+            owed(inner, now, &mut found).await;
         }
         let backlog = count(inner, now);
         self.judge(inner, &backlog, now, &mut found);
@@ -303,6 +305,63 @@ impl Watch {
         found.all(Kind::QueueUnattended, unattended);
         found.all(Kind::DeadLetters, dead);
     }
+}
+
+/// What receivers owe.
+async fn owed(inner: &Inner, now: Ms, found: &mut Found) {
+    let late = inner.unfetched(now).into_iter().map(|late| {
+        let (count, since) = (late.count, late.since.iso());
+        let detail = Words::new(
+            format!(
+                "{}: {count} gói tin chờ, cũ nhất từ {since}.",
+                late.agency.name
+            ),
+            format!(
+                "{}: {count} wait, the oldest since {since}.",
+                late.agency.name
+            ),
+        );
+        (late.agency.main_code, detail)
+    });
+    found.all(Kind::Unfetched, late);
+    // What cannot be read now is judged at the next look.
+    if let Ok(unanswered) = inner.unanswered(now).await {
+        found.all(Kind::RecallUnanswered, by_package(unanswered));
+    }
+    if let Ok(mut due) = inner.due(now).await {
+        due.retain(|due| due.owing == Owing::DueSoon);
+        found.all(Kind::DueSoon, by_package(due));
+    }
+}
+
+/// One subject a package, whoever owes it.
+fn by_package(reminders: Vec<Reminder>) -> impl Iterator<Item = (String, Words<String>)> {
+    let mut packages: BTreeMap<String, (Reminder, Vec<String>)> = BTreeMap::new();
+    for reminder in reminders {
+        let Some(package) = reminder.package else {
+            continue;
+        };
+        let code = reminder.agency.main_code.clone();
+        let (_, who) = packages
+            .entry(package.to_string())
+            .or_insert_with(|| (reminder, Vec::new()));
+        who.push(code);
+    }
+    packages.into_iter().map(|(package, (first, who))| {
+        let (at, who) = (first.since.iso(), who.join(", "));
+        let id = first.document_id;
+        let detail = match first.owing {
+            Owing::DueSoon => Words::new(
+                format!("Văn bản {id} đến giờ lúc {at}; chưa nhận xong: {who}."),
+                format!("The document {id} is due at {at}; not settled by {who}."),
+            ),
+            _ => Words::new(
+                format!("Văn bản {id} thu hồi từ {at}; chưa trả lời: {who}."),
+                format!("The document {id} was asked back at {at}; no answer from {who}."),
+            ),
+        };
+        (package, detail)
+    })
 }
 
 /// Resolves when the way to the broker has changed; never with queues in memory.

@@ -67,6 +67,8 @@ thread_local! {
 
 fn quick(options: &mut Options) {
     options.alerts.every = Duration::from_millis(10);
+    // It has tests of its own (reminders).
+    options.alerts.unfetched = Duration::from_secs(1_000_000_000);
     options.alerts.disk_free_percent = 0;
     // A test machine's disk may be slow.
     options.alerts.sync = Duration::from_secs(600);
@@ -208,7 +210,7 @@ async fn what_waits_for_agencies_without_a_system_is_one_alert() {
 }
 
 /// The history knows this incident once, raised and cleared.
-async fn incident(exchange: &Exchange, kind: AlertKind, subject: &str) {
+pub(crate) async fn incident(exchange: &Exchange, kind: AlertKind, subject: &str) {
     let found = history(exchange).await.into_iter();
     let found: Vec<_> = found
         .filter(|alert| alert.kind == kind.name() && alert.subject == subject)
@@ -677,7 +679,7 @@ async fn an_axis_that_cannot_write_is_one_alert_that_stands_in_memory() {
 /// One row a kind: where its incident is raised once and cleared once.
 #[test]
 fn each_kind_of_alert_is_raised_once_and_cleared_once_by_a_test() {
-    let here = include_str!("alerts.rs");
+    let here = concat!(include_str!("alerts.rs"), include_str!("reminders.rs"));
     let suites = include_str!("../../../../tests/suites/full_disk.rs");
     for kind in AlertKind::ALL {
         let proved = match kind {

@@ -15,6 +15,8 @@ mod recall;
 mod receivers;
 mod redelivery;
 mod registry;
+mod reminders;
+mod removal;
 mod rules;
 mod sick;
 mod statuses;

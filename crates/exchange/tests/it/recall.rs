@@ -16,7 +16,7 @@ async fn states(ground: &Ground, package: &str) -> Vec<DeliveryState> {
 }
 
 #[tokio::test]
-async fn a_recall_before_the_fetch_leaves_the_receiver_nothing_and_the_sender_a_15() {
+async fn rc_03_a_recall_before_the_fetch_leaves_the_receiver_nothing_and_the_sender_a_15() {
     let ground = Ground::new().await;
     let sent = ground.push(&ground.a, new("d1", &[B, C])).await.unwrap();
     let recalled = ground.push(&ground.a, recall("d1", &[B])).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_recall_after_the_fetch_is_served_and_its_15_ends_the_delivery() {
 }
 
 #[tokio::test]
-async fn content_is_not_served_after_a_recall_even_to_one_that_acknowledged_it() {
+async fn rc_03_content_is_not_served_after_a_recall_even_to_one_that_acknowledged_it() {
     let ground = Ground::new().await;
     let sent = ground.push(&ground.a, new("d1", &[B])).await.unwrap();
     ground.take_all(&ground.b).await;
@@ -100,7 +100,7 @@ async fn content_is_not_served_after_a_recall_even_to_one_that_acknowledged_it()
 }
 
 #[tokio::test]
-async fn only_the_sender_recalls_and_only_from_receivers() {
+async fn rc_01_only_the_sender_recalls_and_only_from_receivers() {
     let ground = Ground::new().await;
     ground.push(&ground.a, new("d1", &[B])).await.unwrap();
     let foreign = ground.refused(&ground.c, recall("d1", &[B])).await;
@@ -116,4 +116,103 @@ async fn only_the_sender_recalls_and_only_from_receivers() {
             .iter()
             .any(|w| w.code == "RECALL_WITHOUT_DELIVERY" && w.message.contains(C))
     );
+}
+
+#[tokio::test]
+async fn rc_01_a_recall_for_3_of_5_receivers_reaches_3() {
+    let ground = Ground::new().await;
+    let csv =
+        "code,code_2020,name,parent\n000.00.04.H99,H99.04,Sở Y,\n000.00.05.H99,H99.05,Sở Z,\n";
+    ground
+        .exchange
+        .import_agencies(&operator(), csv.into(), "13/QĐ", false)
+        .await
+        .unwrap();
+    let all = [A, B, C, "000.00.04.H99", "000.00.05.H99"];
+    let sent = ground.push(&ground.a, new("d1", &all)).await.unwrap();
+    // B has it and must answer; the two that have not fetched lose it.
+    ground.take_all(&ground.b).await;
+    let some = [B, C, "000.00.05.H99"];
+    let recalled = ground.push(&ground.a, recall("d1", &some)).await.unwrap();
+    let mut reached: Vec<_> = recalled
+        .receivers
+        .iter()
+        .map(|receiver| receiver.agency.main_code.as_str())
+        .collect();
+    reached.sort_unstable();
+    assert_eq!(reached, some);
+    use DeliveryState as S;
+    assert_eq!(
+        states(&ground, &sent.package.to_string()).await,
+        [
+            S::Pending,
+            S::Acknowledged,
+            S::Recalled,
+            S::Pending,
+            S::Recalled
+        ]
+    );
+    // The recall is served to B alone.
+    assert_eq!(
+        states(&ground, &recalled.package.to_string()).await,
+        [S::Pending, S::Recalled, S::Recalled]
+    );
+}
+
+/// One document: whether the content was served, and where its delivery stands.
+async fn race(ground: &Ground, number: usize) -> bool {
+    let id = format!("race-{number}");
+    let sent = ground.push(&ground.a, new(&id, &[B])).await.unwrap();
+    let (exchange, sender) = (ground.exchange.clone(), ground.a.clone());
+    let back = recall(&id, &[B]);
+    let recall = tokio::spawn(async move {
+        let options = exchange::PushOptions::default();
+        exchange.push(&sender, back.into(), options).await
+    });
+    // The fetch begins a little later each time, so that now one, now the other comes first.
+    for _ in 0..number % 50 * 20 {
+        tokio::task::yield_now().await;
+    }
+    let fetched = ground.fetch(&ground.b).await;
+    let recalled = recall.await.unwrap().unwrap();
+    let document = states(ground, &sent.package.to_string()).await;
+    let recall = states(ground, &recalled.package.to_string()).await;
+    match fetched {
+        // The content went out: the recall is served and waits for the receiver's word.
+        Some((header, bytes)) if header.package == sent.package => {
+            assert!(!bytes.is_empty());
+            assert_eq!(document, [DeliveryState::Fetched], "{id}");
+            assert_eq!(recall, [DeliveryState::Pending], "{id}");
+            assert_eq!(ground.take_all(&ground.b).await, [None], "{id}: the recall");
+            ground
+                .push(&ground.b, report(15, B, A, &id, ""))
+                .await
+                .unwrap();
+            assert_eq!(ground.take_all(&ground.a).await, [Some(15)], "{id}");
+            true
+        }
+        // It did not: nothing is served any more, and the axis has answered.
+        fetched => {
+            assert!(fetched.is_none(), "{id}: {fetched:?}");
+            assert_eq!(document, [DeliveryState::Recalled], "{id}");
+            assert_eq!(recall, [DeliveryState::Recalled], "{id}");
+            assert!(ground.fetch(&ground.b).await.is_none(), "{id}");
+            assert_eq!(ground.take_all(&ground.a).await, [Some(15)], "{id}");
+            let delivery = sent.receivers[0].delivery;
+            let refused = ground.exchange.download(&ground.b, delivery).await;
+            assert_eq!(refused.unwrap_err().name, Name::Recalled, "{id}");
+            false
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rc_04_a_fetch_and_a_recall_race_1000_times_with_two_outcomes_only() {
+    let ground = Ground::new().await;
+    let mut served = 0;
+    for number in 0..1_000 {
+        served += usize::from(race(&ground, number).await);
+    }
+    // Both were seen: the race was one.
+    assert!((1..1_000).contains(&served), "{served} of 1000 were served");
 }

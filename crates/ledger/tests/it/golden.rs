@@ -18,6 +18,7 @@ fn types() -> Vec<(u32, String)> {
         (1, "package-accepted"),
         (1, "package-accepted-2"),
         (1, "package-accepted-forwarded"),
+        (1, "package-accepted-particulars"),
         (2, "package-refused"),
         (15, "status-matched"),
         (15, "status-matched-2"),
