@@ -32,8 +32,8 @@ fn the_demo_delivers_everything_once_and_reports_it_to_scripts() -> Result<()> {
         .iter()
         .filter(|package| package["kind"] == "document")
         .collect();
-    // Three planted, seven samples.
-    assert_eq!(documents.len(), 10);
+    // Three planted, seven samples, three of urgency and recall.
+    assert_eq!(documents.len(), 13);
     for package in packages {
         let receivers = texts(&package["receivers"]);
         let deliveries = package["deliveries"].as_array().unwrap();
@@ -50,9 +50,25 @@ fn the_demo_delivers_everything_once_and_reports_it_to_scripts() -> Result<()> {
                 ["acknowledged", "recalled"].contains(&delivery["state"].as_str().unwrap()),
                 "{delivery}"
             );
-            assert_eq!(texts(&delivery["statuses"])[0], "01", "{delivery}");
+            let statuses = texts(&delivery["statuses"]);
+            // Taken back before the fetch, or it came.
+            assert!(
+                statuses == ["13", "15"] || statuses[0] == "01",
+                "{delivery}"
+            );
         }
     }
+    let with = |wanted: &[&str]| {
+        let deliveries = documents
+            .iter()
+            .flat_map(|d| d["deliveries"].as_array().unwrap());
+        deliveries
+            .filter(|d| texts(&d["statuses"]) == wanted)
+            .count()
+    };
+    assert!(with(&["13", "15"]) >= 1, "a recall before the fetch");
+    assert!(with(&["01", "15"]) >= 1, "a recall after the fetch");
+    assert_eq!(with(&["01", "02"]), 1, "a refusal");
     let answered = documents
         .iter()
         .flat_map(|document| document["deliveries"].as_array().unwrap())
@@ -90,6 +106,11 @@ fn the_demo_is_a_story_that_a_person_can_read() -> Result<()> {
         "CONFLICT",
         "74:7 NOT_WELL_FORMED",
         "06 hoàn thành",
+        "demo-hoa-toc, demo-thuong",
+        "Văn bản gửi nhầm địa chỉ, không thuộc thẩm quyền",
+        "Thu hồi trước khi lấy (a recall before the fetch)",
+        "Thu hồi sau khi lấy (a recall after the fetch)",
+        "Thay thế (a replacement",
         "Diễn biến (what happened)",
         "Mất (lost)            0",
         "Trùng (doubled)       0",

@@ -2,6 +2,7 @@
 //! the agencies that the samples name, everything through the public API.
 
 mod compare;
+mod rules;
 mod screen;
 mod script;
 mod stage;
@@ -155,10 +156,14 @@ impl Play {
         }
         self.screen.sent(&answered)?;
 
-        self.screen.heading("Thu hồi", "a recall")?;
+        self.overtake_refuse_recall(script).await?;
+
+        self.screen
+            .heading("Thu hồi sau khi lấy", "a recall after the fetch")?;
         let receipt = self.push(&script.recall).await?;
         self.screen.sent(&[(&script.recall, receipt)])?;
         self.receive_all().await?;
+        self.answer_and_link(script).await?;
 
         let (sender, document) = &script.story;
         self.screen
@@ -198,11 +203,7 @@ impl Play {
 
     /// Pushes as the sender's system; its receivers are then owed these bytes.
     async fn push(&mut self, piece: &Piece) -> Result<v1::Receipt, Failure> {
-        let sender = self.stage.actor(&piece.sender)?;
-        let receipt = sender
-            .client
-            .push(piece.bytes.clone().into(), v1::PushOptions::default())
-            .await?;
+        let receipt = self.push_unowed(piece).await?;
         self.owed.extend(
             piece
                 .receivers
@@ -210,6 +211,13 @@ impl Play {
                 .map(|receiver| Owed::new(receiver, &piece.bytes)),
         );
         Ok(receipt)
+    }
+
+    /// The same, of what nobody is to receive: it is taken back.
+    async fn push_unowed(&self, piece: &Piece) -> Result<v1::Receipt, Failure> {
+        let sender = self.stage.actor(&piece.sender)?;
+        let push = v1::PushOptions::default();
+        Ok(sender.client.push(piece.bytes.clone().into(), push).await?)
     }
 
     /// Pushes what must be refused.

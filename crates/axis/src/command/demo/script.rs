@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use edxml::write::DocumentDraft;
-use edxml::{Business, Date, Document, Limits, Organ, Package, Reading};
+use edxml::{Business, Date, Document, Limits, Organ, Package, Priority, Reading};
+
+use super::rules::Rules;
 
 /// A file of the samples.
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +75,14 @@ pub(crate) struct Script {
     pub(crate) answers: Vec<Piece>,
     /// Sender and DocumentId of the document whose story is told.
     pub(crate) story: (String, String),
+    /// Urgency, refusal, recalls, replacement.
+    pub(crate) rules: Rules,
 }
 
 /// The samples are not as this program was built with them: a fault of the build.
 #[derive(Debug, thiserror::Error)]
 #[error("the sample {0} cannot be used")]
-pub(crate) struct Unusable(String);
+pub(crate) struct Unusable(pub(super) String);
 
 impl Script {
     /// Reads the samples; `today` (as `2026/11/22`) goes into the ids given.
@@ -87,24 +91,29 @@ impl Script {
     /// If a sample is not what it was.
     pub(crate) fn write(today: &str) -> Result<Self, Unusable> {
         let recall = piece(RECALL.file.to_owned(), RECALL.bytes.to_vec())?;
+        let priority = document(RECALL)?.other_info.priority;
+        let replaced = target(REPLACEMENT)?;
         let planted = vec![
             plant(
                 "gốc của văn bản thu hồi",
                 &target(RECALL)?,
                 "7816",
                 (2018, 9, 28),
+                priority,
             )?,
             plant(
                 "gốc của văn bản cập nhật",
                 &target(UPDATE)?,
                 "7806",
                 (2014, 2, 28),
+                priority,
             )?,
             plant(
                 "gốc của văn bản thay thế",
                 &target(REPLACEMENT)?,
                 "7807",
                 (2014, 1, 30),
+                priority,
             )?,
         ];
         let samples = [NEW, DAY_FIRST, SPELLED, NATIONAL, UPDATE, REPLACEMENT]
@@ -129,6 +138,7 @@ impl Script {
             samples,
             conflict: piece(SPELLED.file.to_owned(), SPELLED.bytes.to_vec())?,
             malformed: [NOT_WELL_FORMED, JUNK, DOCTYPE],
+            rules: Rules::write(&recall, &replaced)?,
             recall,
             answers,
             story,
@@ -161,11 +171,12 @@ fn target(sample: Sample) -> Result<String, Unusable> {
 }
 
 /// A document of the recall's sender and receivers under a given id.
-fn plant(
+pub(super) fn plant(
     name: &str,
     id: &str,
     number: &str,
     (year, month, day): (u16, u8, u8),
+    priority: Priority,
 ) -> Result<Piece, Unusable> {
     let unusable = || Unusable(name.to_owned());
     let of = document(RECALL)?;
@@ -177,6 +188,7 @@ fn plant(
     draft.document.content = of.content;
     draft.document.signer = of.signer;
     draft.document.other_info = of.other_info;
+    draft.document.other_info.priority = priority;
     draft.document.document_id = Some(id.to_owned());
     draft.document.business = Business::default();
     draft.attach(
@@ -223,7 +235,7 @@ fn splice(sample: Sample, ranges: &[Range<u64>], text: &str) -> Result<Vec<u8>, 
 }
 
 /// Reads what the bytes say of themselves; the axis is not asked.
-fn piece(file: String, bytes: Vec<u8>) -> Result<Piece, Unusable> {
+pub(super) fn piece(file: String, bytes: Vec<u8>) -> Result<Piece, Unusable> {
     let reading = read(&bytes);
     if reading.refusal().is_some() {
         return Err(Unusable(file));
