@@ -223,6 +223,8 @@ fn history_finds_packages_and_refused_pushes() {
             "accepted_at",
             "sha256",
             "size",
+            "level",
+            "content_removed",
             "document",
             "status",
             "deliveries"
