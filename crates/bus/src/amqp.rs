@@ -272,9 +272,17 @@ impl Inner {
         }
     }
 
+    /// It is gone. Told if it stood under this connection: what a broker lost while it was away
+    /// is no news of a queue.
     fn forget(&self, queue: &Queue) {
-        if let Some(known) = self.queues().get_mut(queue) {
-            known.generation = 0;
+        let now = self.now().map(|session| session.generation);
+        let stood = {
+            let mut queues = self.queues();
+            let known = queues.get_mut(queue);
+            known.map(|known| std::mem::replace(&mut known.generation, 0))
+        };
+        if stood.is_some() && stood == now {
+            self.teller.deleted(queue.to_string());
         }
     }
 

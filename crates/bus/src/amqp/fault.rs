@@ -85,7 +85,17 @@ pub(super) fn cause(error: &lapin::Error) -> Cause {
     match refusal(error) {
         Some((403, said)) => Cause::Login { said },
         Some((530, said)) => Cause::Vhost { said },
-        _ => Cause::Unreachable { said: told(error) },
+        _ => {
+            let said = told(error);
+            // What TLS says comes as an error of reading or writing, and only its text tells.
+            if said.contains("invalid peer certificate") {
+                Cause::Untrusted { said }
+            } else if said.contains("received fatal alert") {
+                Cause::Unwelcome { said }
+            } else {
+                Cause::Unreachable { said }
+            }
+        }
     }
 }
 

@@ -157,7 +157,14 @@ async fn dial(
     let stream = AsyncTcpStream::Plain(Compat::new(stream));
     match uri.scheme {
         AMQPScheme::AMQP => Ok(stream),
-        AMQPScheme::AMQPS => stream.into_tls(host, tls.as_ref()).await,
+        AMQPScheme::AMQPS => match stream.into_tls(host, tls.as_ref()).await? {
+            // Built without TLS it gives back what it was given, and the password would leave in
+            // the clear.
+            AsyncTcpStream::Plain(_) => Err(std::io::Error::other(
+                "this build has no TLS towards the broker",
+            )),
+            stream => Ok(stream),
+        },
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Link {
     /// What the broker does not give: queue or exchange by name, with its reason (missing, not
     /// permitted, made otherwise). An entry goes away when that queue works again.
     pub faults: Arc<BTreeMap<String, String>>,
+    /// How often a queue was found gone under a standing connection (somebody deleted it), by
+    /// name. What lay in it is lost to the broker, and the queue is made anew.
+    pub deleted: Arc<BTreeMap<String, u64>>,
 }
 
 /// Whether there is a connection.
@@ -57,6 +60,16 @@ pub enum Cause {
         /// What the broker said.
         said: String,
     },
+    /// The broker's certificate is not one of the authority's, or names another host.
+    Untrusted {
+        /// What is wrong with it.
+        said: String,
+    },
+    /// The broker ended the TLS handshake: it wants a certificate of the axis, or another one.
+    Unwelcome {
+        /// What the broker said.
+        said: String,
+    },
     /// The vhost is missing, or the user may not enter it.
     Vhost {
         /// What the broker said.
@@ -80,6 +93,14 @@ impl fmt::Display for Cause {
                 f,
                 "the broker does not let the axis in (user in bus.url, password in bus.password_file): {said}"
             ),
+            Self::Untrusted { said } => write!(
+                f,
+                "the broker's certificate is not accepted (it must be signed by the authority in bus.tls.ca, and name the host of bus.url): {said}"
+            ),
+            Self::Unwelcome { said } => write!(
+                f,
+                "the broker does not accept the axis's certificate (bus.tls.cert and bus.tls.key: missing, or of another authority): {said}"
+            ),
             Self::Vhost { said } => write!(
                 f,
                 "the broker does not give the vhost (missing, or no permission for the user): {said}"
@@ -99,6 +120,7 @@ impl Link {
             since: SystemTime::now(),
             generation,
             faults: Arc::default(),
+            deleted: Arc::default(),
         }
     }
 
@@ -122,6 +144,7 @@ impl Link {
             since: SystemTime::now(),
             generation: 0,
             faults: Arc::default(),
+            deleted: Arc::default(),
         }
     }
 }
@@ -165,6 +188,13 @@ impl Teller {
             link.generation = generation;
             link.state = LinkState::Up;
             link.since = SystemTime::now();
+        });
+    }
+
+    /// A queue was there under this connection and is gone.
+    pub(super) fn deleted(&self, name: String) {
+        self.0.send_modify(|link| {
+            *Arc::make_mut(&mut link.deleted).entry(name).or_default() += 1;
         });
     }
 
