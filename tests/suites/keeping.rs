@@ -257,7 +257,9 @@ async fn rc_02_a_recall_is_followed_from_the_command_line() {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut told: Vec<_> = told
             .map(|one| {
-                let answer = one.get("answer").unwrap_or(&one["recall"]["answer"]);
+                let answer = one
+                    .get("answer")
+                    .unwrap_or_else(|| &one["recall"]["answer"]);
                 (text(&one["receiver"]), text(answer))
             })
             .collect();

@@ -679,7 +679,7 @@ pub(crate) const fn is_its_own(name: Name) -> bool {
 
 pub(crate) fn facts_of(package: &StoredPackage) -> Facts {
     match (&package.facts.document, &package.facts.status) {
-        (Some(document), _) => Facts::Document(document.clone()),
+        (Some(document), _) => Facts::Document(Box::new(document.clone())),
         (None, status) => Facts::Status(status.clone().unwrap_or_default()),
     }
 }

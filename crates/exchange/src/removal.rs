@@ -42,24 +42,18 @@ impl Exchange {
         check(operator, &list, decision)?;
         let inner = &self.inner;
         let list = inner.ask(move |query| look(query, list)).await??;
-        let mut removals = Vec::with_capacity(list.len());
-        for (package, size, was_removed) in list {
-            if !was_removed {
+        for removal in &list {
+            if removal.removed {
                 let command = Command::RemovePayload {
-                    package,
+                    package: removal.package,
                     at: inner.now(),
                     actor: operator.actor(""),
                     decision: decision.to_owned(),
                 };
                 inner.commit(command).await?;
             }
-            removals.push(Removal {
-                package,
-                size,
-                removed: !was_removed,
-            });
         }
-        Ok(removals)
+        Ok(list)
     }
 }
 
@@ -90,11 +84,11 @@ fn check(operator: &Operator, list: &[PackageId], decision: &str) -> Result<(), 
     Ok(())
 }
 
-/// Each package with its size and whether its content has left already.
+/// What becomes of each package, or what is wrong with the list.
 fn look(
     query: &ledger::Query,
     list: Vec<PackageId>,
-) -> Result<Result<Vec<(PackageId, u64, bool)>, Refusal>, ledger::QueryError> {
+) -> Result<Result<Vec<Removal>, Refusal>, ledger::QueryError> {
     let mut refusal = Refusal::new(Name::BadArgument);
     let mut found = Vec::with_capacity(list.len());
     let mut seen = std::collections::HashSet::with_capacity(list.len());
@@ -132,7 +126,11 @@ fn look(
             );
             continue;
         }
-        found.push((id, package.facts.size, query.is_removed(id)));
+        found.push(Removal {
+            package: id,
+            size: package.facts.size,
+            removed: !query.is_removed(id),
+        });
     }
     Ok(if refusal.details.is_empty() {
         Ok(found)

@@ -128,7 +128,7 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Facts {
     /// Of a document.
-    Document(ledger::event::DocumentFacts),
+    Document(Box<ledger::event::DocumentFacts>),
     /// Of a status.
     Status(ledger::event::StatusFacts),
 }

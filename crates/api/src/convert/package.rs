@@ -90,6 +90,7 @@ pub(crate) fn header(header: Header) -> v1::DeliveryHeader {
 pub(super) fn facts(facts: Facts) -> (Option<v1::DocumentHeader>, Option<v1::StatusHeader>) {
     match facts {
         Facts::Document(document) => {
+            let document = *document;
             let document = v1::DocumentHeader {
                 document_id: document.document_id,
                 business: document.business,

@@ -172,13 +172,12 @@ fn sources(folder: &Path, into: &mut String) {
 }
 
 /// Refusals that nothing in these tests provokes over gRPC, and why.
-const UNPROVOKED: [(&str, &str); 4] = [
+const UNPROVOKED: [(&str, &str); 3] = [
     ("INTERNAL", "a fault of the axis, which none can order"),
     (
         "READ_ONLY",
         "needs a disk that fails: crates/exchange and crates/ledger have one",
     ),
-    ("REMOVED", "nothing removes content yet"),
     ("WRONG_HASH", "only a settle over the broker claims a hash"),
 ];
 

@@ -248,7 +248,7 @@ fn matrix_table(matrix: &v1::MatrixResponse) -> String {
             last.map(|event| story::clock(&event.at))
                 .unwrap_or_default(),
             standing,
-            last.map(|event| said(event)).unwrap_or_default(),
+            last.map(said).unwrap_or_default(),
         ]
     });
     let table = output::table(

@@ -145,7 +145,7 @@ async fn document(ground: &Ground, id: &str) -> ledger::event::DocumentFacts {
     };
     let found = ground.exchange.search(&everything(), search).await.unwrap();
     match &found.items[0].facts {
-        Facts::Document(facts) => facts.clone(),
+        Facts::Document(facts) => facts.as_ref().clone(),
         Facts::Status(_) => panic!("{id} is no document"),
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exchange::refusal::Name;
-use exchange::{Cause, Finding, NewSystem, Next, Outcome, Revival, Revoke, Turn, Why};
+use exchange::{
+    Cause, Finding, ImportOrder, NewSystem, Next, OpenDeliveries, Outcome, Revival, Revoke, Turn,
+    Why,
+};
 use journal::Payload;
 use ledger::event::{
     Actor, DeliveryState, DocumentFacts, Lane, PackageAccepted, PackageKind, Receiver,
@@ -23,12 +26,15 @@ async fn why(ground: &Ground, id: &str) -> Why {
 }
 
 async fn import(ground: &Ground, csv: &str) {
+    let order = ImportOrder {
+        decision: "9/QĐ".to_owned(),
+        deliveries: OpenDeliveries::Stay,
+        ..ImportOrder::default()
+    };
     let csv = csv.to_owned().into();
     let operator = operator();
-    let imported = ground
-        .exchange
-        .import_agencies(&operator, csv, "9/QĐ", false);
-    imported.await.unwrap();
+    let imported = ground.exchange.import_list(&operator, csv, order).await;
+    assert_eq!(imported.unwrap().problems, []);
 }
 
 /// The one cause, with a text in each language.
