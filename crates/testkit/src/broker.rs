@@ -71,10 +71,15 @@ spawn(fun() ->
   end,
   %% The process that serves is told to go by whoever accepted.
   Go = fun Go() ->
-    {ok, S} = gen_tcp:accept(L),
-    Pid = spawn(fun() -> receive go -> Serve(S) end end),
-    ok = gen_tcp:controlling_process(S, Pid),
-    Pid ! go,
+    case gen_tcp:accept(L) of
+      {ok, S} ->
+        Pid = spawn(fun() -> receive go -> Serve(S) end end),
+        %% Whoever asked may have left.
+        _ = gen_tcp:controlling_process(S, Pid),
+        Pid ! go;
+      %% The system tells here of one that left before it was let in.
+      {error, _} -> receive after 20 -> ok end
+    end,
     Go()
   end,
   Go()

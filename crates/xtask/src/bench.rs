@@ -23,6 +23,8 @@ mod ground;
 #[cfg(feature = "bench")]
 mod load;
 #[cfg(feature = "bench")]
+mod many;
+#[cfg(feature = "bench")]
 mod package;
 #[cfg(feature = "bench")]
 mod raw;
@@ -51,6 +53,10 @@ pub(crate) struct Args {
     /// their best setting, which is looked for first.
     #[arg(long, value_name = "BUS", value_parser = ["amqp"])]
     bus: Option<String>,
+    /// In place of the rounds: 2,000 agencies in 50 systems, then in 2,000, all streaming over a
+    /// private RabbitMQ: times, memory, and how long they wait when it was killed.
+    #[arg(long, conflicts_with_all = ["bus", "tls", "sizes"])]
+    many: bool,
     /// Where the daemon keeps its data while it is measured: the disk that counts [default: the
     /// system's temporary folder].
     #[arg(long, value_name = "DIR")]

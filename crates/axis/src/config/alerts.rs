@@ -35,6 +35,8 @@ pub(crate) struct Alerts {
     pub(crate) ending_days: u64,
     /// How far the wall clock may move against the time that passed.
     pub(crate) clock_seconds: u64,
+    /// After how long without another an alert about something that does not last ends.
+    pub(crate) quiet_seconds: u64,
 }
 
 impl Default for Alerts {
@@ -56,6 +58,7 @@ impl Default for Alerts {
             index_lag_rows: of.index_lag,
             ending_days: of.ending.as_secs() / 86_400,
             clock_seconds: of.clock.as_secs(),
+            quiet_seconds: of.quiet.as_secs(),
         }
     }
 }
@@ -81,6 +84,7 @@ impl Alerts {
             index_lag: self.index_lag_rows,
             ending: Duration::from_secs(self.ending_days * 86_400),
             clock: Duration::from_secs(self.clock_seconds),
+            quiet: Duration::from_secs(self.quiet_seconds),
             ..exchange::AlertLimits::default()
         }
     }
@@ -114,6 +118,7 @@ impl Alerts {
         within("alerts.sync_ms", self.sync_ms, 1, 600_000)?;
         within("alerts.index_lag_rows", self.index_lag_rows, 1, 2_000_000)?;
         within("alerts.ending_days", self.ending_days, 1, 3_650)?;
-        within("alerts.clock_seconds", self.clock_seconds, 1, 86_400)
+        within("alerts.clock_seconds", self.clock_seconds, 1, 86_400)?;
+        within("alerts.quiet_seconds", self.quiet_seconds, 1, 86_400)
     }
 }

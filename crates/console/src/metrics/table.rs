@@ -70,6 +70,8 @@ metrics! {
     Gauge "axis_bus_up" [""] "1 while the bus is there; with queues in memory always. 0: packages are accepted, delivery by the broker waits.";
     Gauge "axis_bus_blocked" [""] "1 while the broker takes nothing because of its memory or disk alarm. Free the broker's memory or disk.";
     Gauge "axis_bus_connections" [""] "Connections to the broker made since the start. Growing: the network or the broker is not steady.";
+    Counter "axis_bus_publishes_total" ["outcome"] "Messages published into receivers' queues: confirmed, refused (the broker has no such queue, or does not permit it: `axis alerts`), unavailable (away, or no confirm in time: sent again). Always 0 with queues in memory.";
+    Histogram "axis_bus_confirm_seconds" [""] "From a publish to the broker's confirm. High: the broker's disk is slow or its queues are busy; receivers by the bus wait, admission does not.";
     Gauge "axis_alerts" ["kind, severity"] "Alerts that stand, by kind. `axis alerts` tells of what, and what to do.";
     Gauge "axis_certificate_end_timestamp_seconds" ["file"] "When a certificate of a listener ends, seconds since 1970.";
     Gauge "axis_key_end_timestamp_seconds" ["system"] "When the first key of a system ends, of the keys that have an end.";
@@ -115,6 +117,10 @@ pub(super) fn begin() {
     for outcome in ["acknowledged", "failed", "released", "unchanged"] {
         metrics::counter!("axis_settles_total", "outcome" => outcome).absolute(0);
     }
+    for outcome in ["confirmed", "refused", "unavailable"] {
+        metrics::counter!("axis_bus_publishes_total", "outcome" => outcome).absolute(0);
+    }
+    let _ = metrics::histogram!("axis_bus_confirm_seconds");
     for code in 1..=16 {
         metrics::counter!("axis_statuses_total", "code" => format!("{code:02}")).absolute(0);
     }

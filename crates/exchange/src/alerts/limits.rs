@@ -30,6 +30,9 @@ pub struct AlertLimits {
     pub clock: Duration,
     /// How long after its last jump the wall clock is steady again.
     pub steady: Duration,
+    /// After how long without another an alert about something that happened, and does not last,
+    /// ends by itself: junk on the bus, a deleted queue.
+    pub quiet: Duration,
 }
 
 impl Default for AlertLimits {
@@ -54,6 +57,7 @@ impl Default for AlertLimits {
             ending: Duration::from_secs(30 * DAY),
             clock: Duration::from_secs(5),
             steady: Duration::from_secs(60 * MINUTE),
+            quiet: Duration::from_secs(60 * MINUTE),
         }
     }
 }

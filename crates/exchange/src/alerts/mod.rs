@@ -22,6 +22,7 @@ use ledger::{Command, Committed, Fact, Ledger, QueryError};
 
 pub use kind::{Kind, Severity, Told, Words};
 pub use limits::AlertLimits;
+pub(crate) use watch::lost;
 pub use watch::{Backlog, LaneBacklog, SystemBacklog};
 
 use crate::history::{cursor, page_size};
@@ -245,11 +246,12 @@ pub(crate) async fn run(inner: Arc<Inner>) {
     let mut look = tokio::time::interval(inner.options.alerts.every);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut link = inner.relay.bus().link();
+    let mut seen = watch::LinkSeen::default();
     loop {
         tokio::select! {
             () = inner.closing.cancelled() => break,
             () = watch::moved(&mut link) => {
-                for wish in watch::bus(&inner, link.as_mut()) {
+                for wish in watch::bus(&inner, link.as_mut(), &mut seen) {
                     inner.fulfil(wish).await;
                 }
             }

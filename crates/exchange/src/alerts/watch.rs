@@ -35,7 +35,7 @@ const LANES: [&str; 4] = ["flash", "urgent", "status", "routine"];
 /// condition says when.
 pub(super) const fn quiet(kind: Kind, limits: &AlertLimits) -> Option<Duration> {
     match kind {
-        Kind::BusJunk => Some(Duration::from_secs(3_600)),
+        Kind::BusJunk | Kind::BusLost => Some(limits.quiet),
         Kind::ClockOff => Some(limits.steady),
         Kind::SecretMark => Some(Duration::from_secs(86_400)),
         _ => None,
@@ -375,16 +375,38 @@ pub(super) async fn moved(link: &mut Option<tokio::sync::watch::Receiver<Link>>)
     }
 }
 
+/// What was seen of the way to the broker: it may change twice between two looks.
+#[derive(Debug, Default)]
+pub(super) struct LinkSeen {
+    generation: u64,
+    deleted: Arc<BTreeMap<String, u64>>,
+}
+
 /// What the way to the broker says now.
 pub(super) fn bus(
     inner: &Inner,
     link: Option<&mut tokio::sync::watch::Receiver<Link>>,
+    seen: &mut LinkSeen,
 ) -> Vec<Wish> {
     let Some(link) = link.map(|link| link.borrow_and_update().clone()) else {
         return Vec::new();
     };
     let mut found = Found::default();
-    let (away, blocked) = match &link.state {
+    let before = std::mem::replace(&mut seen.generation, link.generation);
+    // Another connection, and nobody saw the end of the one before: it is one incident all the
+    // same, and over.
+    if before > 0 && link.generation > before && !inner.alerts.stands(Kind::BusAway, BUS) {
+        found.missed.push(away(
+            "the connection to the broker was lost, and is made again".to_owned(),
+        ));
+    }
+    let deleted = std::mem::replace(&mut seen.deleted, Arc::clone(&link.deleted));
+    for (name, times) in link.deleted.iter() {
+        if deleted.get(name) != Some(times) {
+            found.raise(Kind::BusLost, name, lost());
+        }
+    }
+    let (away_is, blocked) = match &link.state {
         // It is closed with the axis, or has not been tried yet: neither is news.
         LinkState::Away {
             cause: Cause::Starting | Cause::Closed,
@@ -393,15 +415,11 @@ pub(super) fn bus(
         LinkState::Blocked { reason } => (None, Some(reason.clone())),
         _ => (None, None),
     };
-    let said = |reason: String| {
-        let vi = format!("Broker báo: {reason}");
-        (BUS.to_owned(), Words::new(vi, reason))
-    };
-    let connected = away.is_none();
-    found.all(Kind::BusAway, away.map(said));
+    let connected = away_is.is_none();
+    found.all(Kind::BusAway, away_is.map(away));
     // What an absent broker would say of these is not known.
     if connected {
-        found.all(Kind::BusBlocked, blocked.map(said));
+        found.all(Kind::BusBlocked, blocked.map(away));
         let faults = link.faults.iter();
         found.all(
             Kind::BusFault,
@@ -409,6 +427,20 @@ pub(super) fn bus(
         );
     }
     found.wishes(inner)
+}
+
+/// What the broker said of itself, about the bus.
+fn away(reason: String) -> (String, Words<String>) {
+    let vi = format!("Broker báo: {reason}");
+    (BUS.to_owned(), Words::new(vi, reason))
+}
+
+/// Of a queue that was deleted or emptied under the axis.
+pub(crate) fn lost() -> Words<String> {
+    Words::new(
+        "Hàng đợi đã bị xóa hoặc làm rỗng trên broker; trục đã tạo lại và gửi lại những gì nằm trong đó.",
+        "The queue was deleted or emptied at the broker; the axis has made it anew and publishes again what lay in it.",
+    )
 }
 
 /// What waits for whom, from the ledger's own counts.
@@ -525,6 +557,8 @@ impl LaneBacklog {
 struct Found {
     raised: Vec<(Kind, String, Words<String>)>,
     cleared: Vec<(Kind, String)>,
+    /// Times that the bus was away and nobody looked: told as raised and cleared.
+    missed: Vec<(String, Words<String>)>,
     /// Kinds whose every subject was looked at: those not raised are cleared.
     whole: Vec<Kind>,
 }
@@ -569,6 +603,10 @@ impl Found {
 
     fn wishes(self, inner: &Inner) -> Vec<Wish> {
         let mut wishes = Vec::new();
+        for (subject, detail) in self.missed {
+            wishes.push(Wish::Raise(Kind::BusAway, subject.clone(), detail));
+            wishes.push(Wish::Clear(Kind::BusAway, subject));
+        }
         let raised: HashSet<(Kind, &str)> = self
             .raised
             .iter()

@@ -245,8 +245,12 @@ impl Pump {
     ) -> BoxFuture<'static, Landed> {
         let queue = self.queue(place.lane());
         let inner = Arc::clone(&self.inner);
+        let since = self.link.is_some().then(Instant::now);
         Box::pin(async move {
             let published = inner.relay.bus().publish(&queue, message).await;
+            if let Some(since) = since {
+                count(&published, since);
+            }
             (id, place, published)
         })
     }
@@ -273,6 +277,20 @@ impl Pump {
         }
         None
     }
+}
+
+/// Counts what came of a publish to a broker.
+fn count(published: &Result<(), PublishError>, since: Instant) {
+    let outcome = match published {
+        Ok(()) => {
+            metrics::histogram!("axis_bus_confirm_seconds").record(since.elapsed());
+            "confirmed"
+        }
+        Err(PublishError::Unavailable { .. }) => "unavailable",
+        Err(PublishError::Closed) => return,
+        Err(_) => "refused",
+    };
+    metrics::counter!("axis_bus_publishes_total", "outcome" => outcome).increment(1);
 }
 
 /// Resolves when the link says something new; never with queues in memory.

@@ -1,6 +1,7 @@
 //! `raw` in the bench: a bare AMQP publisher and consumer, at the setting at which they are
 //! fastest. What is compared with it must not profit from a badly set rival.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -45,8 +46,9 @@ pub(super) struct House {
 }
 
 impl House {
-    pub(super) fn open() -> Result<Self> {
-        let broker = Broker::start()?;
+    /// Its data lies under `place`, as the axis's does: each syncs to the same disk.
+    pub(super) fn open(place: &Path) -> Result<Self> {
+        let broker = Broker::start_in(place)?;
         let vhost = broker.vhost("bench")?;
         Ok(Self { broker, vhost })
     }

@@ -14,6 +14,7 @@ use super::echo::Echo;
 use super::figures::{self, Figures, Tally};
 use super::ground::{Ground, SENDER};
 use super::load::{self, Load};
+use super::many::{self, Many};
 use super::package::Packages;
 use super::raw::{House, Rival, Swept};
 use super::surroundings::{Disk, Surroundings};
@@ -70,8 +71,11 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<bool> {
         place.display()
     );
 
+    if args.many {
+        return try_many(runtime, args, &place, surroundings);
+    }
     let mut disk = Disk::under(&place)?;
-    let house = args.bus.as_ref().map(|_| House::open()).transpose()?;
+    let house = args.bus.as_ref().map(|_| House::open(&place)).transpose()?;
     let mut all = Vec::new();
     let mut sweep = Vec::new();
     for size in &SIZES {
@@ -109,12 +113,37 @@ pub(super) fn run(runtime: &Runtime, args: &Args) -> Result<bool> {
             raw_sweep: sweep,
             figures: all,
         };
-        let file = std::fs::File::create(path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        serde_json::to_writer_pretty(file, &report)?;
+        write(path, &report)?;
     }
     // Short rounds show nothing about speed.
     Ok(good || args.quick)
+}
+
+/// What `--many --json` writes.
+#[derive(Serialize)]
+struct ManyReport {
+    surroundings: Surroundings,
+    many: Vec<Many>,
+}
+
+fn try_many(
+    runtime: &Runtime,
+    args: &Args,
+    place: &Path,
+    surroundings: Surroundings,
+) -> Result<bool> {
+    let many = runtime.block_on(many::try_all(place, args.quick))?;
+    println!("\n{}", many::table(&many));
+    if let Some(path) = &args.json {
+        write(path, &ManyReport { surroundings, many })?;
+    }
+    Ok(true)
+}
+
+fn write(path: &Path, report: &impl Serialize) -> Result<()> {
+    let file =
+        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(serde_json::to_writer_pretty(file, report)?)
 }
 
 /// Whose turn it is.
