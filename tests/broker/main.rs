@@ -11,7 +11,16 @@
 mod suite;
 
 mod contract;
+mod demo;
 mod exchange;
 mod faults;
 mod house;
+mod incidents;
 mod letters;
+mod rules;
+mod tls;
+
+// What the rules of the exchange are tested on, over queues in memory.
+#[path = "../../crates/exchange/tests/it/ground.rs"]
+#[allow(dead_code)] // others use the rest of it
+mod ground;

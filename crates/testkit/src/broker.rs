@@ -442,6 +442,46 @@ impl Broker {
         Ok(())
     }
 
+    /// Holds the node in its tracks: it reads and answers nothing, and its connections stay. Ask
+    /// it nothing until it goes [on](Self::go_on).
+    ///
+    /// # Errors
+    /// It does not run, or the system refuses it.
+    pub fn hold(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`hold`](Self::hold).
+    ///
+    /// # Errors
+    /// It does not run, or the system refuses it.
+    pub fn go_on(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let running = self.running.as_ref().context("the broker does not run")?;
+        let group = i32::try_from(running.keeper.id())
+            .ok()
+            .and_then(Pid::from_raw);
+        kill_process_group(group.context("no process id")?, signal).context("no such process")
+    }
+
+    /// Opens a listener for `amqps://` as well, until the next start: PEM files of the authority
+    /// that signs clients' certificates, of its own certificate and of its key. A client without
+    /// a certificate is not let in if `ask`. Gives the port.
+    ///
+    /// # Errors
+    /// The broker does not.
+    pub fn listen_tls(&self, ca: &Path, cert: &Path, key: &Path, ask: bool) -> Result<u16> {
+        let [port] = free_ports()?;
+        let [ca, cert, key] = [ca, cert, key].map(|path| text(&path.display().to_string()));
+        self.eval(&format!(
+            "{{ok, _}} = application:ensure_all_started(ssl), ok = rabbit_networking:start_ssl_listener({{\"127.0.0.1\", {port}, inet}}, [{{cacertfile, {ca}}}, {{certfile, {cert}}}, {{keyfile, {key}}}, {{verify, verify_peer}}, {{fail_if_no_peer_cert, {ask}}}], 2)."
+        ))?;
+        Ok(port)
+    }
+
     /// Starts the node again, with its data and on its ports.
     ///
     /// # Errors
@@ -581,12 +621,14 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
-/// `text` as Erlang's binary.
-fn binary(text: &str) -> String {
-    format!(
-        "<<\"{}\"/utf8>>",
-        text.replace('\\', "\\\\").replace('"', "\\\"")
-    )
+/// `text` as Erlang's string.
+fn text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The same as a binary.
+fn binary(of: &str) -> String {
+    format!("<<{}/utf8>>", text(of))
 }
 
 fn ask(door: u16, erlang: &str, within: Duration) -> Result<String> {
