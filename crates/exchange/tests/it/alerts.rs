@@ -376,6 +376,28 @@ async fn a_broker_away_blocked_or_refusing_a_queue_is_one_alert_each() {
     pass(61);
     stands(exchange, &[]).await;
     incident(exchange, AlertKind::BusJunk, "b").await;
+    // Deleted twice before anybody looked, it is one incident.
+    broker.deletes(queue);
+    broker.deletes(queue);
+    stands(exchange, &[("bus-lost", queue)]).await;
+    pass(61);
+    stands(exchange, &[]).await;
+    incident(exchange, AlertKind::BusLost, queue).await;
+    // A loss that was over before anybody looked is told all the same, once.
+    broker.goes_away();
+    broker.comes_back();
+    let twice = async {
+        loop {
+            let told = history(exchange).await.into_iter();
+            let told = told.filter(|alert| alert.kind == "bus-away");
+            if told.filter(|alert| alert.cleared_at.is_some()).count() == 2 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let twice = tokio::time::timeout(Duration::from_secs(20), twice).await;
+    twice.expect("a second time away");
 }
 
 /// The frame of alarms of any link, here the broker's; the one to the national axis will use it.

@@ -67,6 +67,15 @@ impl Moody {
             .send_modify(|link| link.faults = Arc::new(faults.into_iter().collect()));
     }
 
+    /// A queue is deleted under the connection, and the bus has noticed.
+    pub(crate) fn deletes(&self, queue: &str) {
+        self.link.send_modify(|link| {
+            *Arc::make_mut(&mut link.deleted)
+                .entry(queue.to_owned())
+                .or_default() += 1;
+        });
+    }
+
     /// It comes back, empty.
     pub(crate) fn comes_back(&self) {
         let generation = self.link.borrow().generation + 1;
