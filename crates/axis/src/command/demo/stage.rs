@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use api::client::{Client, Credentials, Event, Options};
 use api::{Running, v1};
+use bus::amqp::{Cause, Link, LinkState};
 use exchange::Exchange;
 use tempfile::{NamedTempFile, TempDir};
 use tokio_util::sync::CancellationToken;
@@ -99,12 +100,17 @@ impl Stage {
         let mut options = config.exchange_options();
         if let Some((amqp, vhost)) = open_broker(&config)? {
             let mut link = amqp.link();
-            let up = link.wait_for(bus::amqp::Link::is_up);
-            if tokio::time::timeout(PATIENCE, up).await.is_err() {
-                let state = format!("{:?}", link.borrow().state);
-                return Err(Failure::Unreachable(format!(
-                    "--bus: the broker is not there: {state}"
-                )));
+            let answered = link.wait_for(|link| link.is_up() || refusal(link).is_some());
+            // Whether it answered or not: how it stands now tells.
+            let _ = tokio::time::timeout(PATIENCE, answered).await;
+            let now = link.borrow().clone();
+            if !now.is_up() {
+                let said = match now.state {
+                    LinkState::Away { cause } => cause.to_string(),
+                    LinkState::Blocked { reason } => reason,
+                    _ => String::new(),
+                };
+                return Err(Failure::Unreachable(format!("--bus: {said}")));
             }
             options.bus = Some(amqp);
             options.vhost = vhost;
@@ -256,6 +262,20 @@ impl Stage {
         running.stop().await;
         exchange.close().await;
         drop(folder);
+    }
+}
+
+/// What waiting does not mend.
+fn refusal(link: &Link) -> Option<&Cause> {
+    match &link.state {
+        LinkState::Away { cause } => match cause {
+            Cause::Login { .. }
+            | Cause::Vhost { .. }
+            | Cause::Untrusted { .. }
+            | Cause::Unwelcome { .. } => Some(cause),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
