@@ -22,7 +22,6 @@ use ledger::{Command, Committed, Fact, Ledger, QueryError};
 
 pub use kind::{Kind, Severity, Told, Words};
 pub use limits::AlertLimits;
-pub(crate) use watch::lost;
 pub use watch::{Backlog, LaneBacklog, SystemBacklog};
 
 use crate::history::{cursor, page_size};

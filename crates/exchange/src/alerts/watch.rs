@@ -436,7 +436,7 @@ fn away(reason: String) -> (String, Words<String>) {
 }
 
 /// Of a queue that was deleted or emptied under the axis.
-pub(crate) fn lost() -> Words<String> {
+fn lost() -> Words<String> {
     Words::new(
         "Hàng đợi đã bị xóa hoặc làm rỗng trên broker; trục đã tạo lại và gửi lại những gì nằm trong đó.",
         "The queue was deleted or emptied at the broker; the axis has made it anew and publishes again what lay in it.",

@@ -13,7 +13,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::bus_lane;
 use super::outlet::Outlet;
-use crate::alerts::Kind;
 use crate::service::Inner;
 use crate::types::Lane;
 
@@ -137,10 +136,6 @@ async fn look(inner: &Inner, outlet: Arc<Outlet>, lane: Lane) {
         Ok(depth) => {
             if outlet.is_short(lane, asked, depth) {
                 let again = outlet.lost_queue(lane);
-                let queue = Queue::new(system, bus_lane(lane)).to_string();
-                inner
-                    .alerts
-                    .raise(Kind::BusLost, &queue, crate::alerts::lost());
                 tracing::warn!(
                     system,
                     lane = lane_name,
