@@ -11,7 +11,6 @@
 mod suite;
 
 mod contract;
-mod demo;
 mod exchange;
 mod faults;
 mod house;
