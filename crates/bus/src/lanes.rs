@@ -14,10 +14,10 @@ use crate::{BoxFuture, Bus, ConsumeError, Consumer, Lane, Queue, Taken};
 /// Their turns are those of [`Turns`]; when no lane has a message the round starts afresh. So a
 /// lane that has messages waits for at most [`longest_wait`](Self::longest_wait) takes of other
 /// lanes, however many come there.
-#[derive(Debug)]
+///
+/// By default none is attached: what is not there brings nothing.
+#[derive(Debug, Default)]
 pub struct Lanes {
-    system: Arc<str>,
-    window: u16,
     /// In the order of [`Lane::ALL`]; those attached so far.
     consumers: [Option<Box<dyn Consumer>>; 4],
     turns: Turns,
@@ -34,41 +34,25 @@ impl Lanes {
         system: impl Into<Arc<str>>,
         window: u16,
     ) -> Result<Self, ConsumeError> {
-        let mut lanes = Self::of(system, window);
+        let system = system.into();
+        let mut lanes = Self::default();
         for lane in Lane::ALL {
-            lanes.attach(bus, lane).await?;
+            let queue = Queue::new(Arc::clone(&system), lane);
+            lanes.put(lane, bus.consume(&queue, window).await?);
         }
         Ok(lanes)
     }
 
-    /// The lanes of `system` with none attached: for a system that may use one of them only.
-    #[must_use]
-    pub fn of(system: impl Into<Arc<str>>, window: u16) -> Self {
-        Self {
-            system: system.into(),
-            window,
-            consumers: [const { None }; 4],
-            turns: Turns::default(),
-        }
+    /// Takes a consumer of a lane's queue: a system may use one lane only, and attaching may take
+    /// its time while other lanes flow. The one that it had leaves.
+    pub fn put(&mut self, lane: Lane, consumer: Box<dyn Consumer>) {
+        self.consumers[lane as usize] = Some(consumer);
     }
 
-    /// Attaches to the queue of a lane, unless it is attached.
-    ///
-    /// # Errors
-    /// As [`Bus::consume`].
-    pub async fn attach(&mut self, bus: &dyn Bus, lane: Lane) -> Result<(), ConsumeError> {
-        let Self {
-            system,
-            window,
-            consumers,
-            ..
-        } = self;
-        let own = Lane::ALL.into_iter().zip(consumers);
-        for (_, consumer) in own.filter(|(of, consumer)| *of == lane && consumer.is_none()) {
-            let queue = Queue::new(Arc::clone(system), lane);
-            *consumer = Some(bus.consume(&queue, *window).await?);
-        }
-        Ok(())
+    /// Whether a lane has a consumer.
+    #[must_use]
+    pub const fn has(&self, lane: Lane) -> bool {
+        self.consumers[lane as usize].is_some()
     }
 
     /// The most takes of other lanes that can come before one of `lane`, while `lane` has a

@@ -89,8 +89,8 @@ impl Relay {
         self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn bus(&self) -> &dyn Bus {
-        &*self.bus
+    pub(crate) const fn bus(&self) -> &Arc<dyn Bus> {
+        &self.bus
     }
 
     /// Whether the queues are a broker's: only then can a system be attached to them.

@@ -259,6 +259,9 @@ pub(crate) async fn run(inner: Arc<Inner>) {
                 None => break,
             },
             _ = look.tick() => {
+                for wish in watch::bus(&inner, link.as_mut(), &mut seen) {
+                    inner.fulfil(wish).await;
+                }
                 for wish in watch.look(&inner).await {
                     inner.fulfil(wish).await;
                 }

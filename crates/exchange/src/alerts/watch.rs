@@ -375,11 +375,17 @@ pub(super) async fn moved(link: &mut Option<tokio::sync::watch::Receiver<Link>>)
     }
 }
 
-/// What was seen of the way to the broker: it may change twice between two looks.
+/// What was seen of the way to the broker. It may change twice between two looks, and one fault
+/// may come in steps: a vhost that is deleted takes its queues first and then the connection,
+/// and is not whole again at once when it comes back.
 #[derive(Debug, Default)]
 pub(super) struct LinkSeen {
     generation: u64,
     deleted: Arc<BTreeMap<String, u64>>,
+    /// Since when the broker has been there.
+    up: Option<Instant>,
+    /// Queues that were found gone, and when: told if the connection outlives them.
+    gone: BTreeMap<String, Instant>,
 }
 
 /// What the way to the broker says now.
@@ -392,21 +398,16 @@ pub(super) fn bus(
         return Vec::new();
     };
     let mut found = Found::default();
+    let steady = inner.options.alerts.bus_steady;
     let before = std::mem::replace(&mut seen.generation, link.generation);
-    // Another connection, and nobody saw the end of the one before: it is one incident all the
-    // same, and over.
-    if before > 0 && link.generation > before && !inner.alerts.stands(Kind::BusAway, BUS) {
-        found.missed.push(away(
-            "the connection to the broker was lost, and is made again".to_owned(),
-        ));
-    }
+    let is_new = before > 0 && link.generation > before;
     let deleted = std::mem::replace(&mut seen.deleted, Arc::clone(&link.deleted));
     for (name, times) in link.deleted.iter() {
         if deleted.get(name) != Some(times) {
-            found.raise(Kind::BusLost, name, lost());
+            seen.gone.insert(name.clone(), Instant::now());
         }
     }
-    let (away_is, blocked) = match &link.state {
+    let (cause, blocked) = match &link.state {
         // It is closed with the axis, or has not been tried yet: neither is news.
         LinkState::Away {
             cause: Cause::Starting | Cause::Closed,
@@ -415,22 +416,41 @@ pub(super) fn bus(
         LinkState::Blocked { reason } => (None, Some(reason.clone())),
         _ => (None, None),
     };
-    let connected = away_is.is_none();
-    found.all(Kind::BusAway, away_is.map(away));
-    // What an absent broker would say of these is not known.
-    if connected {
-        found.all(Kind::BusBlocked, blocked.map(away));
+    if is_new || cause.is_some() {
+        // They went with the connection: it is that which is told.
+        seen.gone.clear();
+        seen.up = None;
+    }
+    if cause.is_none() {
+        let up = *seen.up.get_or_insert_with(Instant::now);
+        if is_new && !inner.alerts.stands(Kind::BusAway, BUS) {
+            // Another connection, and nobody saw the end of the one before: it is one incident
+            // all the same.
+            let said = "the connection to the broker was lost, and is made again";
+            let (subject, detail) = told_of_bus(said.to_owned());
+            found.raise(Kind::BusAway, &subject, detail);
+        } else if up.elapsed() >= steady {
+            found.all(Kind::BusAway, None);
+        }
+        // What an absent broker would say of these is not known.
+        found.all(Kind::BusBlocked, blocked.map(told_of_bus));
         let faults = link.faults.iter();
         found.all(
             Kind::BusFault,
             faults.map(|(name, reason)| (name.clone(), Words::new(reason, reason))),
         );
+        let lasting = seen.gone.extract_if(.., |_, at| at.elapsed() >= steady);
+        for (name, _) in lasting {
+            found.raise(Kind::BusLost, &name, lost());
+        }
+    } else {
+        found.all(Kind::BusAway, cause.map(told_of_bus));
     }
     found.wishes(inner)
 }
 
 /// What the broker said of itself, about the bus.
-fn away(reason: String) -> (String, Words<String>) {
+fn told_of_bus(reason: String) -> (String, Words<String>) {
     let vi = format!("Broker báo: {reason}");
     (BUS.to_owned(), Words::new(vi, reason))
 }
@@ -557,8 +577,6 @@ impl LaneBacklog {
 struct Found {
     raised: Vec<(Kind, String, Words<String>)>,
     cleared: Vec<(Kind, String)>,
-    /// Times that the bus was away and nobody looked: told as raised and cleared.
-    missed: Vec<(String, Words<String>)>,
     /// Kinds whose every subject was looked at: those not raised are cleared.
     whole: Vec<Kind>,
 }
@@ -603,10 +621,6 @@ impl Found {
 
     fn wishes(self, inner: &Inner) -> Vec<Wish> {
         let mut wishes = Vec::new();
-        for (subject, detail) in self.missed {
-            wishes.push(Wish::Raise(Kind::BusAway, subject.clone(), detail));
-            wishes.push(Wish::Clear(Kind::BusAway, subject));
-        }
         let raised: HashSet<(Kind, &str)> = self
             .raised
             .iter()

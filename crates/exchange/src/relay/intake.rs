@@ -1,10 +1,11 @@
 //! What the streams of one system take from its queues: one consumer a lane, shared by all.
 
-use std::sync::{Mutex as Lock, PoisonError};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
-use bus::{Bus, ConsumeError, Lane, Lanes, Taken};
+use bus::{Bus, ConsumeError, Consumer, Lane, Lanes, Queue, Taken};
 use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Messages that a broker hands out ahead, for each lane.
@@ -21,14 +22,75 @@ const IDLE: Duration = Duration::from_secs(60);
 /// holds what the broker hands out ahead.
 #[derive(Debug)]
 pub(super) struct Intake {
-    lanes: Mutex<Option<Lanes>>,
+    held: Mutex<Held>,
     asked: Lock<Instant>,
+}
+
+/// What became of attaching a consumer.
+type Attached = Result<Box<dyn Consumer>, ConsumeError>;
+
+/// The consumers, and those on their way.
+#[derive(Debug, Default)]
+struct Held {
+    lanes: Lanes,
+    /// Attaching takes a broker some turns, and who asks turns to other things meanwhile: it is
+    /// done in tasks, which end with this.
+    attaching: JoinSet<(Lane, Attached)>,
+    under_way: [bool; 4],
+    /// Until when a lane that could not be attached is left alone.
+    rests: [Option<Instant>; 4],
+}
+
+impl Held {
+    /// Nothing attached, and nothing tried for a while.
+    fn resting() -> Self {
+        Self {
+            rests: [Some(Instant::now() + PAUSE); 4],
+            ..Self::default()
+        }
+    }
+
+    /// Begins to attach the lanes that are used; the time when one is to be tried again.
+    fn begin(&mut self, bus: &Arc<dyn Bus>, system: &str, used: &[Lane]) -> Option<Instant> {
+        let now = Instant::now();
+        let mut again = None;
+        for lane in used.iter().copied() {
+            let number = lane as usize;
+            if self.lanes.has(lane) || self.under_way[number] {
+                continue;
+            }
+            if let Some(rests) = self.rests[number].filter(|rests| *rests > now) {
+                again = [again, Some(rests)].into_iter().flatten().min();
+                continue;
+            }
+            let (bus, queue) = (Arc::clone(bus), Queue::new(system, lane));
+            self.under_way[number] = true;
+            self.attaching
+                .spawn(async move { (lane, bus.consume(&queue, AHEAD).await) });
+        }
+        again
+    }
+
+    /// A consumer stands, or why it does not.
+    fn attached(&mut self, lane: Lane, result: Attached) -> Result<(), ConsumeError> {
+        let number = lane as usize;
+        self.under_way[number] = false;
+        self.rests[number] = None;
+        match result {
+            Ok(consumer) => self.lanes.put(lane, consumer),
+            Err(error) => {
+                self.rests[number] = Some(Instant::now() + PAUSE);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Intake {
     pub(super) fn new() -> Self {
         Self {
-            lanes: Mutex::new(None),
+            held: Mutex::default(),
             asked: Lock::new(Instant::now()),
         }
     }
@@ -40,58 +102,63 @@ impl Intake {
     /// queue costs the broker memory. `more` tells that another lane has come to be used.
     pub(super) async fn next(
         &self,
-        bus: &dyn Bus,
+        bus: &Arc<dyn Bus>,
         system: &str,
         used: impl Fn() -> Vec<Lane>,
         more: &Notify,
     ) -> Option<Taken> {
-        let mut held = self.lanes.lock().await;
+        let mut held = self.held.lock().await;
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         loop {
-            let lanes = held.get_or_insert_with(|| Lanes::of(system, AHEAD));
             let mut more = std::pin::pin!(more.notified());
             more.as_mut().enable();
-            let attached = async {
-                for lane in used() {
-                    lanes.attach(bus, lane).await?;
-                }
-                Ok(())
-            };
-            let failed = match attached.await {
-                Ok(()) => tokio::select! {
-                    next = lanes.next() => match next {
-                        Some(Ok((_, taken))) => return Some(taken),
-                        Some(Err(error)) => error,
-                        None => return None,
-                    },
-                    () = more => continue,
+            let again = held.begin(bus, system, &used());
+            let Held {
+                lanes, attaching, ..
+            } = &mut *held;
+            let failed = tokio::select! {
+                next = lanes.next() => match next {
+                    Some(Ok((_, taken))) => return Some(taken),
+                    Some(Err(error)) => {
+                        *held = Held::resting();
+                        Err(error)
+                    }
+                    None => return None,
                 },
-                Err(error) => error,
+                Some(joined) = attaching.join_next(), if !attaching.is_empty() => match joined {
+                    Ok((lane, result)) => held.attached(lane, result),
+                    // The runtime is ending, or the bus has a fault that is told by itself.
+                    Err(_) => {
+                        *held = Held::resting();
+                        Ok(())
+                    }
+                },
+                () = more => continue,
+                () = at(again) => continue,
             };
             match failed {
-                ConsumeError::Closed => return None,
+                Ok(()) => {}
+                Err(ConsumeError::Closed) => return None,
                 // The link tells operators; here it would be a line for each stream.
-                error @ ConsumeError::Unavailable { .. } => {
-                    tracing::debug!(%error, system, "the queues cannot be had now");
+                Err(error @ ConsumeError::Unavailable { .. }) => {
+                    tracing::debug!(%error, system, "a queue cannot be had now");
                 }
-                error => {
-                    tracing::warn!(%error, system, "the system's queues cannot be consumed; it is tried again");
-                    *held = None;
+                Err(error) => {
+                    tracing::warn!(%error, system, "a queue cannot be consumed; it is tried again");
                 }
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Detaches the consumers; what they held goes back to the queues.
     pub(super) async fn leave(&self) {
-        *self.lanes.lock().await = None;
+        *self.held.lock().await = Held::default();
     }
 
     /// Detaches them if nobody has asked for a while.
     pub(super) fn leave_if_idle(&self) {
         // Whoever waits for a message holds the lock.
-        if let Ok(mut lanes) = self.lanes.try_lock()
+        if let Ok(mut held) = self.held.try_lock()
             && self
                 .asked
                 .lock()
@@ -99,7 +166,15 @@ impl Intake {
                 .elapsed()
                 > IDLE
         {
-            *lanes = None;
+            *held = Held::default();
         }
+    }
+}
+
+/// Resolves at a moment; never, if there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,7 +1,7 @@
 //! What goes out to one system: what waits to be published, and what was.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus::{Bus, Depth, Taken};
@@ -167,7 +167,7 @@ impl Outlet {
     }
 
     /// The next wake-up of any lane. `None` once the bus is closed.
-    pub(crate) async fn next(&self, bus: &dyn Bus) -> Option<Taken> {
+    pub(crate) async fn next(&self, bus: &Arc<dyn Bus>) -> Option<Taken> {
         let used = || self.used_lanes().into_iter().map(bus_lane).collect();
         let system = self.system.as_str();
         self.intake.next(bus, system, used, &self.widened).await

@@ -72,6 +72,7 @@ fn quick(options: &mut Options) {
     options.alerts.disk_free_percent = 0;
     // A test machine's disk may be slow.
     options.alerts.sync = Duration::from_secs(600);
+    options.alerts.bus_steady = Duration::from_millis(200);
     options.clock = CLOCK.with(Clock::clone);
 }
 
@@ -398,6 +399,39 @@ async fn a_broker_away_blocked_or_refusing_a_queue_is_one_alert_each() {
     };
     let twice = tokio::time::timeout(Duration::from_secs(20), twice).await;
     twice.expect("a second time away");
+}
+
+/// A vhost that is deleted takes its queues first, then the connection, and is not whole at once
+/// when it comes back.
+#[tokio::test]
+async fn a_fault_of_the_broker_that_comes_in_steps_is_one_alert() {
+    let broker = Moody::new();
+    let ground = {
+        let broker = Arc::<Moody>::clone(&broker);
+        Ground::with(move |options| {
+            quick(options);
+            options.alerts.bus_steady = Duration::from_secs(2);
+            options.bus = Some(Arc::<Moody>::clone(&broker));
+        })
+        .await
+    };
+    let exchange = &ground.exchange;
+    let step = || tokio::time::sleep(Duration::from_millis(50));
+    broker.deletes("axis.system.b.routine");
+    step().await;
+    looked(exchange, &[]).await;
+    for _ in 0..2 {
+        broker.goes_away();
+        stands(exchange, &[("bus-away", "bus")]).await;
+        broker.comes_back();
+        step().await;
+        looked(exchange, &[("bus-away", "bus")]).await;
+    }
+    stands(exchange, &[]).await;
+    incident(exchange, AlertKind::BusAway, "bus").await;
+    let mut told = history(exchange).await;
+    told.retain(|alert| alert.kind.starts_with("bus"));
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 /// The frame of alarms of any link, here the broker's; the one to the national axis will use it.

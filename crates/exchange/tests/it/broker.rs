@@ -156,6 +156,26 @@ async fn what_was_published_is_published_again_over_a_new_connection() {
     assert!(ground.fetch(&ground.b).await.is_none());
 }
 
+/// A stream turns to other things while its consumers attach; that goes on all the same.
+#[tokio::test]
+async fn consumers_attach_however_often_the_stream_is_asked_anew() {
+    let broker = Moody::new();
+    broker.attaches_within(Duration::from_millis(200));
+    let ground = ground(&broker, 10).await;
+    let sent = push(&ground, 1).await;
+    let mut stream = ground.exchange.subscribe(&ground.b, 1).await.unwrap();
+    let offered = async {
+        loop {
+            let next = tokio::time::timeout(Duration::from_millis(10), stream.next()).await;
+            if let Ok(Next::Offer(offer)) = next {
+                return offer.header.delivery;
+            }
+        }
+    };
+    let offered = tokio::time::timeout(SOON, offered).await;
+    assert_eq!(offered.expect("nothing is ever attached"), sent[0]);
+}
+
 #[tokio::test]
 async fn admission_and_fetching_go_on_while_the_broker_is_away_and_streams_wait_for_it() {
     let broker = Moody::new();

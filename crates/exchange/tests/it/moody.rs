@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bus::amqp::{Cause, Link, LinkState};
 use bus::{
@@ -18,6 +19,8 @@ pub(crate) struct Moody {
     cut: watch::Sender<u64>,
     missing: Mutex<HashSet<Queue>>,
     refused: Mutex<HashSet<Queue>>,
+    /// How long attaching a consumer takes.
+    attaching: Mutex<Duration>,
     /// Every queue that was published to.
     made: Mutex<HashSet<Queue>>,
     /// Every message that was confirmed: its queue and itself.
@@ -32,6 +35,7 @@ impl Moody {
             cut: watch::Sender::new(0),
             missing: Mutex::default(),
             refused: Mutex::default(),
+            attaching: Mutex::default(),
             made: Mutex::default(),
             published: Mutex::default(),
         })
@@ -109,6 +113,11 @@ impl Moody {
         }
     }
 
+    /// Attaching a consumer takes so long, as over a network.
+    pub(crate) fn attaches_within(&self, time: Duration) {
+        *self.attaching.lock().unwrap() = time;
+    }
+
     /// What was confirmed for a system since the last call.
     pub(crate) fn published(&self, system: &str) -> Vec<(Lane, Message)> {
         let mut published = self.published.lock().unwrap();
@@ -153,7 +162,9 @@ impl Bus for Moody {
         window: u16,
     ) -> BoxFuture<'_, Result<Box<dyn Consumer>, ConsumeError>> {
         let queue = queue.clone();
+        let attaching = *self.attaching.lock().unwrap();
         Box::pin(async move {
+            tokio::time::sleep(attaching).await;
             let here = self.here();
             let here = here.ok_or_else(|| ConsumeError::Unavailable {
                 source: "away".into(),
