@@ -33,6 +33,7 @@ const LOUD: &[&str] = &[
     "held less than was published",
     "wake-ups could not be published",
     "cannot be consumed",
+    "a delivery is dead",
     "bus",
 ];
 

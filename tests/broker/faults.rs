@@ -10,6 +10,7 @@ use bus::amqp::{Cause, Link, LinkState};
 use bus::{Amqp, Bus, Lane, PublishError, Queue, QueueError};
 use testkit::{Broker, Vhost};
 
+use crate::demo::the_demo_tells_the_same_story_over_a_broker;
 use crate::house::{config, opened, runtime, until};
 use crate::letters::{
     a_letter_is_read_answered_and_acked, a_letter_that_cannot_be_parsed_is_taken_away_alone,
@@ -67,6 +68,7 @@ fn the_bus_comes_out_of_every_fault_of_rabbitmq() {
         a_system_may_read_its_own_lanes_alone,
         a_broker_is_believed_by_its_authority_and_lets_in_who_has_a_certificate,
         both_buses_behave_alike,
+        the_demo_tells_the_same_story_over_a_broker,
         a_broker_that_stops_and_starts_is_found_again,
     );
 }

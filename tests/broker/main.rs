@@ -11,6 +11,7 @@
 mod suite;
 
 mod contract;
+mod demo;
 mod exchange;
 mod faults;
 mod house;

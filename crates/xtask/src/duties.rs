@@ -10,6 +10,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use quick_xml::XmlVersion;
+use quick_xml::events::Event;
+use quick_xml::reader::Reader;
 use serde::Deserialize;
 
 use crate::step::{Failure, Outcome, Step, output};
@@ -157,29 +160,45 @@ fn page(table: &Table, existing: &BTreeSet<String>) -> Result<String> {
     Ok(page)
 }
 
-/// What a JUnit report of nextest says: each test's name, and whether it passed.
-fn results(junit: &str) -> BTreeMap<String, bool> {
-    let mut results = BTreeMap::new();
-    for case in junit.split("<testcase ").skip(1) {
-        let Some(name) = case
-            .split_once("name=\"")
-            .and_then(|(_, rest)| rest.split_once('"'))
-        else {
-            continue;
-        };
-        let name = name.0.rsplit("::").next().unwrap_or_default();
-        // Up to the end of this test: what stands behind it is the next one's.
-        let body = case.split("</testcase>").next().unwrap_or_default();
-        let red = body.contains("<failure") || body.contains("<error");
-        let passed = results.entry(name.to_owned()).or_insert(true);
-        *passed &= !red;
+/// What a JUnit report of nextest says, added to `results`: each test's name, and whether it
+/// passed.
+fn read(junit: &str, results: &mut BTreeMap<String, bool>) -> Result<()> {
+    let mut reader = Reader::from_str(junit);
+    let mut case = None;
+    loop {
+        let event = reader.read_event().context("the report is no XML")?;
+        let is_empty = matches!(event, Event::Empty(_));
+        match event {
+            Event::Start(tag) | Event::Empty(tag) => match tag.name().as_ref() {
+                "testcase" => {
+                    let name = tag.try_get_attribute("name")?;
+                    let name = name.context("a testcase without a name")?;
+                    let name = name.normalized_value(XmlVersion::Implicit1_0)?;
+                    let name = name.rsplit("::").next().unwrap_or_default().to_owned();
+                    let _ = results.entry(name.clone()).or_insert(true);
+                    // An empty one says nothing bad.
+                    case = (!is_empty).then_some(name);
+                }
+                "failure" | "error" => {
+                    if let Some(name) = &case {
+                        let _ = results.insert(name.clone(), false);
+                    }
+                }
+                _ => {}
+            },
+            Event::End(tag) if tag.name().as_ref() == "testcase" => case = None,
+            Event::Eof => return Ok(()),
+            _ => {}
+        }
     }
-    results
 }
 
 /// What was named and not seen to pass.
-fn unproved(table: &Table, existing: &BTreeSet<String>, junit: &str) -> Result<Vec<String>> {
-    let results = results(junit);
+fn unproved(table: &Table, existing: &BTreeSet<String>, reports: &[String]) -> Result<Vec<String>> {
+    let mut results = BTreeMap::new();
+    for report in reports {
+        read(report, &mut results)?;
+    }
     let mut found = Vec::new();
     for duty in &table.duty {
         for name in duty.proof(existing)? {
@@ -193,16 +212,9 @@ fn unproved(table: &Table, existing: &BTreeSet<String>, junit: &str) -> Result<V
     Ok(found)
 }
 
-/// Where nextest puts the report of a profile.
-fn report(profile: &str) -> Result<PathBuf> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        target_directory: PathBuf,
-    }
-    let metadata = output("cargo", &["metadata", "--no-deps", "--format-version", "1"])?;
-    let metadata: Metadata = serde_json::from_str(&metadata)?;
-    let folder = metadata.target_directory.join("nextest").join(profile);
-    Ok(folder.join("junit.xml"))
+/// Where nextest puts the report of a profile: beside the workspace, wherever the build lies.
+fn report(profile: &str) -> PathBuf {
+    Path::new("target/nextest").join(profile).join("junit.xml")
 }
 
 /// `cargo xtask duties`; `false` when a named test is not green.
@@ -232,10 +244,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         if let Err(failure) = step.counted(Runner::Nextest).run() {
             println!("{}\n    {}", failure.why, failure.rerun);
         }
-        let path = report("ci")?;
+        let path = report("ci");
         let junit = std::fs::read_to_string(&path)
             .with_context(|| format!("the runner left no report at {}", path.display()))?;
-        let unproved = unproved(&table, &existing, &junit)?;
+        let unproved = unproved(&table, &existing, &[junit])?;
         if !unproved.is_empty() {
             println!("{}", unproved.join("\n"));
             return Ok(false);
@@ -260,16 +272,17 @@ pub(crate) fn check() -> Outcome {
             // Plain `cargo test` leaves no report; it stops at a red test by itself.
             return Ok(());
         }
-        let path = report("ci")?;
-        let Ok(mut junit) = std::fs::read_to_string(&path) else {
+        let path = report("ci");
+        let Ok(tests) = std::fs::read_to_string(&path) else {
             bail!(
                 "no test run has left a report at {}; run the part `tests` before",
                 path.display()
             );
         };
         // Some are proved by the part `broker`; without its report they are said to be missing.
-        junit.push_str(&std::fs::read_to_string(report("ci-broker")?).unwrap_or_default());
-        let unproved = unproved(&table(root)?, &existing(root)?, &junit)?;
+        let broker = std::fs::read_to_string(report("ci-broker")).ok();
+        let reports: Vec<_> = [Some(tests), broker].into_iter().flatten().collect();
+        let unproved = unproved(&table(root)?, &existing(root)?, &reports)?;
         ensure!(unproved.is_empty(), "{}", unproved.join("\n"));
         Ok(())
     };
@@ -329,9 +342,10 @@ mod tests {
         assert!(page(&one(&[]), &BTreeSet::new()).is_err());
         let table = one(&["other"]);
         let junit = "<testcase name=\"a::rg_05_one\" time=\"1\"></testcase><testcase name=\"other\"><failure/></testcase>";
-        let found = unproved(&table, &existing, junit).unwrap();
+        let found = unproved(&table, &existing, &[junit.to_owned()]).unwrap();
         assert_eq!(found, ["RG-05: other is red"]);
-        let found = unproved(&table, &existing, "<testcase name=\"other\"/>").unwrap();
+        let other = "<testcase name=\"other\"/>".to_owned();
+        let found = unproved(&table, &existing, &[other]).unwrap();
         assert_eq!(found, ["RG-05: rg_05_one was not run"]);
     }
 }

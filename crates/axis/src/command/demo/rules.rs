@@ -100,7 +100,7 @@ impl Play {
         self.screen.sent(&sent)?;
         let first = rules.ordinary.receivers.first();
         let receiver = first.map(String::as_str).unwrap_or_default();
-        let received = self.stage.actor(receiver)?.receive().await?;
+        let received = self.stage.actor(receiver)?.fetch().await?;
         let came: Vec<_> = received
             .iter()
             .filter_map(|header| header.document.as_ref()?.document_id.clone())

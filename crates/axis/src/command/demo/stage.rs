@@ -298,10 +298,15 @@ impl Actor {
     /// # Errors
     /// What the axis refuses, or the disk.
     pub(crate) async fn receive(&self) -> Result<Vec<v1::DeliveryHeader>, Failure> {
-        fs::create_dir_all(&self.inbox)?;
         if self.streams {
             return self.receive_by_stream().await;
         }
+        self.fetch().await
+    }
+
+    /// Fetches all that waits, the most urgent first whatever carries the queues.
+    pub(crate) async fn fetch(&self) -> Result<Vec<v1::DeliveryHeader>, Failure> {
+        fs::create_dir_all(&self.inbox)?;
         let mut received = Vec::new();
         let request = v1::FetchRequest {
             max_deliveries: 100,
@@ -326,6 +331,7 @@ impl Actor {
 
     /// The same over the queues: a stream, until all that waited has come.
     async fn receive_by_stream(&self) -> Result<Vec<v1::DeliveryHeader>, Failure> {
+        fs::create_dir_all(&self.inbox)?;
         let mut received = Vec::new();
         let mut stream = self.client.subscribe(100).await?;
         while let Some(event) = stream.next().await? {
