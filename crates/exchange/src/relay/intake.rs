@@ -12,6 +12,8 @@ use tokio::time::Instant;
 const AHEAD: u16 = 256;
 /// How long a queue that cannot be had is left alone.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long a lane on its way holds up those that are there.
+const TOGETHER: Duration = Duration::from_secs(1);
 /// How long the consumers stay attached while no stream asks. What was handed out ahead would
 /// else lie unacked until the broker takes it for a consumer that hangs.
 const IDLE: Duration = Duration::from_secs(60);
@@ -36,7 +38,8 @@ struct Held {
     /// Attaching takes a broker some turns, and who asks turns to other things meanwhile: it is
     /// done in tasks, which end with this.
     attaching: JoinSet<(Lane, Attached)>,
-    under_way: [bool; 4],
+    /// Since when a lane is on its way.
+    under_way: [Option<Instant>; 4],
     /// Until when a lane that could not be attached is left alone.
     rests: [Option<Instant>; 4],
 }
@@ -56,7 +59,7 @@ impl Held {
         let mut again = None;
         for lane in used.iter().copied() {
             let number = lane as usize;
-            if self.lanes.has(lane) || self.under_way[number] {
+            if self.lanes.has(lane) || self.under_way[number].is_some() {
                 continue;
             }
             if let Some(rests) = self.rests[number].filter(|rests| *rests > now) {
@@ -64,17 +67,26 @@ impl Held {
                 continue;
             }
             let (bus, queue) = (Arc::clone(bus), Queue::new(system, lane));
-            self.under_way[number] = true;
+            self.under_way[number] = Some(now);
             self.attaching
                 .spawn(async move { (lane, bus.consume(&queue, AHEAD).await) });
         }
         again
     }
 
+    /// Until when nothing is taken: the lane on its way may be the more urgent one. One that
+    /// takes long to come holds up the others no more.
+    fn waits(&self) -> Option<Instant> {
+        let since = self.under_way.iter().flatten().max();
+        since
+            .map(|since| *since + TOGETHER)
+            .filter(|until| *until > Instant::now())
+    }
+
     /// A consumer stands, or why it does not.
     fn attached(&mut self, lane: Lane, result: Attached) -> Result<(), ConsumeError> {
         let number = lane as usize;
-        self.under_way[number] = false;
+        self.under_way[number] = None;
         self.rests[number] = None;
         match result {
             Ok(consumer) => self.lanes.put(lane, consumer),
@@ -113,11 +125,13 @@ impl Intake {
             let mut more = std::pin::pin!(more.notified());
             more.as_mut().enable();
             let again = held.begin(bus, system, &used());
+            let waits = held.waits();
+            let again = [again, waits].into_iter().flatten().min();
             let Held {
                 lanes, attaching, ..
             } = &mut *held;
             let failed = tokio::select! {
-                next = lanes.next() => match next {
+                next = lanes.next(), if waits.is_none() => match next {
                     Some(Ok((_, taken))) => return Some(taken),
                     Some(Err(error)) => {
                         *held = Held::resting();
