@@ -2,8 +2,8 @@
 //! there, what was not is said so, and the link tells the state in words.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::amqp::{Cause, Link, LinkState};
@@ -11,7 +11,7 @@ use bus::{Amqp, Bus, Lane, PublishError, Queue, QueueError};
 use testkit::{Broker, Vhost};
 
 use crate::demo::the_demo_tells_the_same_story_over_a_broker;
-use crate::house::{config, opened, runtime, until};
+use crate::house::{NEVER, config, opened, runtime, until};
 use crate::letters::{
     a_letter_is_read_answered_and_acked, a_letter_that_cannot_be_parsed_is_taken_away_alone,
     a_letter_too_long_is_a_dead_one, a_system_may_read_its_own_lanes_alone,
@@ -437,17 +437,17 @@ fn nothing_that_was_confirmed_is_lost_when_rabbitmq_is_killed_under_load() {
             })
         })
         .collect();
+    let seen = Arc::new(Mutex::new(HashSet::new()));
     let consumers: Vec<_> = (0..2)
         .map(|_| {
             let mut consumer = runtime.block_on(consume(&*amqp, &queue, 50));
+            let seen = Arc::clone(&seen);
             runtime.spawn(async move {
-                let mut seen = Vec::new();
                 while let Some(taken) = consumer.next().await {
                     let taken = taken.unwrap();
-                    seen.push(number(&taken.message));
+                    let _ = seen.lock().unwrap().insert(number(&taken.message));
                     taken.ack();
                 }
-                seen
             })
         })
         .collect();
@@ -478,12 +478,22 @@ fn nothing_that_was_confirmed_is_lost_when_rabbitmq_is_killed_under_load() {
         for publisher in publishers {
             confirmed.extend(soon(publisher).await.unwrap());
         }
+        // What is on its way to a consumer is in no count: only what was seen tells.
+        let all = async {
+            while !confirmed
+                .iter()
+                .all(|one| seen.lock().unwrap().contains(one))
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(NEVER, all).await;
         depth_becomes(&*amqp, &queue, 0, 0, 2).await;
         amqp.close().await;
-        let mut seen = HashSet::new();
         for consumer in consumers {
-            seen.extend(soon(consumer).await.unwrap());
+            soon(consumer).await.unwrap();
         }
+        let seen = seen.lock().unwrap();
         let lost: Vec<_> = confirmed
             .iter()
             .filter(|number| !seen.contains(number))

@@ -108,7 +108,8 @@ pub(crate) async fn a_broker_is_believed_by_its_authority_and_lets_in_who_has_a_
             let LinkState::Away { cause } = &link.state else {
                 panic!("it came in: {link:?}")
             };
-            *cause != Cause::Starting
+            // A reset may overtake the broker's word; the next attempt brings it.
+            !matches!(cause, Cause::Starting | Cause::Unreachable { .. })
         })
         .await;
         let LinkState::Away { cause } = link.state else {
