@@ -120,7 +120,7 @@ fn operator(
             .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
             .filter(|person| person.len() <= PERSON && !person.contains(char::is_control))
             .ok_or_else(|| {
-                Refusal::new(Name::BadArgument).at(
+                Refusal::argument(
                     BY,
                     format!("Tên người thực hiện phải là UTF-8, tối đa {PERSON} byte."),
                     format!("The person's name must be UTF-8 of at most {PERSON} bytes."),

@@ -232,7 +232,7 @@ impl Desk {
 
 fn read_settle(body: &[u8]) -> Result<exchange::Settle, Refusal> {
     let letter: SettleLetter = serde_json::from_slice(body).map_err(|error| {
-        Refusal::new(Name::BadArgument).at(
+        Refusal::argument(
             "body",
             format!("Nội dung không phải JSON {{delivery, round, sha256, outcome}}: {error}."),
             format!("The body is not the JSON {{delivery, round, sha256, outcome}}: {error}."),
@@ -261,7 +261,7 @@ fn read_settle(body: &[u8]) -> Result<exchange::Settle, Refusal> {
 }
 
 fn missing(field: &'static str) -> Refusal {
-    Refusal::new(Name::BadArgument).at(
+    Refusal::argument(
         field,
         format!("Thiếu {field}: lấy từ tiêu đề axis-{field} của thông điệp đã nhận."),
         format!("{field} is missing: it stands in the header axis-{field} of the message."),

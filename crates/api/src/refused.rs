@@ -99,7 +99,7 @@ pub(crate) fn named(name: Name) -> Status {
 
 /// An argument that is not what it should be, as a status.
 pub(crate) fn argument(path: &str, vi: impl Into<String>, en: impl Into<String>) -> Status {
-    status(&Refusal::new(Name::BadArgument).at(path, vi, en))
+    status(&Refusal::argument(path, vi, en))
 }
 
 /// The status that tells a refusal. The only place where this is decided.

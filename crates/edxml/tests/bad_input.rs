@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
+mod sound;
+
 use std::time::{Duration, Instant};
 
 use edxml::{Finding, FindingCode as F, Form, Limits, Package, Reading, Severity, read};
 use proptest::prelude::*;
 
-const QCVN: &str = "http://www.mic.gov.vn/TBT/QCVN_102_2016";
+use sound::QCVN;
 
 /// Reads, and looks at the language of what was found.
 fn check(text: impl AsRef<[u8]>) -> Reading {
@@ -63,31 +65,7 @@ fn codes(reading: &Reading) -> Vec<F> {
 
 /// A sound document, with one text replaced.
 fn document(from: &str, to: &str) -> String {
-    let text = format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<edXML xmlns="{QCVN}">
-  <edXML:edXMLEnvelope xmlns:edXML="{QCVN}">
-    <edXML:edXMLHeader>
-      <edXML:MessageHeader>
-        <edXML:From><edXML:OrganId>000.00.12.H47</edXML:OrganId><edXML:OrganName>Sở Nội vụ</edXML:OrganName></edXML:From>
-        <edXML:To><edXML:OrganId>000.00.13.H47</edXML:OrganId></edXML:To>
-        <edXML:DocumentId>000.00.12.H47,2026,7</edXML:DocumentId>
-        <edXML:Code><edXML:CodeNumber>7</edXML:CodeNumber><edXML:CodeNotation>SNV-VP</edXML:CodeNotation></edXML:Code>
-        <edXML:PromulgationInfo><edXML:Place>Huế</edXML:Place><edXML:PromulgationDate>2026/03/02</edXML:PromulgationDate></edXML:PromulgationInfo>
-        <edXML:DocumentType><edXML:Type>2</edXML:Type><edXML:TypeDetail>18</edXML:TypeDetail><edXML:TypeName>Công văn</edXML:TypeName></edXML:DocumentType>
-        <edXML:Subject>V/v thử</edXML:Subject>
-        <edXML:SignerInfo><edXML:FullName>Nguyễn Văn A</edXML:FullName></edXML:SignerInfo>
-        <edXML:OtherInfo><edXML:Priority>1</edXML:Priority></edXML:OtherInfo>
-        <edXML:SteeringType>0</edXML:SteeringType>
-      </edXML:MessageHeader>
-      <edXML:TraceHeaderList><edXML:TraceHeader><edXML:OrganId>000.00.12.H47</edXML:OrganId><edXML:Timestamp>2026/03/02 08:00:00</edXML:Timestamp></edXML:TraceHeader></edXML:TraceHeaderList>
-    </edXML:edXMLHeader>
-    <edXML:edXMLBody><edXML:edXMLManifest version="1.0"><edXML:Reference><edXML:ContentId>cid:1</edXML:ContentId><edXML:AttachmentName>a.pdf</edXML:AttachmentName></edXML:Reference></edXML:edXMLManifest></edXML:edXMLBody>
-  </edXML:edXMLEnvelope>
-  <AttachmentEncoded><Attachment><ContentId>1</ContentId><AttachmentName>a.pdf</AttachmentName><ContentTransferEncoded>JVBERi0xLjQK</ContentTransferEncoded></Attachment></AttachmentEncoded>
-</edXML>
-"#
-    );
+    let text = sound::document();
     assert!(text.contains(from), "{from}");
     text.replacen(from, to, 1)
 }

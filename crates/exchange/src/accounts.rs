@@ -21,7 +21,6 @@ use zeroize::Zeroizing;
 use crate::agencies::not_registered;
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
-use crate::registrar::due as argument;
 use crate::service::{Exchange, Operator};
 
 /// Wrong keys in a row that lock an account.
@@ -222,7 +221,7 @@ impl Exchange {
     ) -> Result<(AccountRecord, String), Refusal> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
         if !(1..=64).contains(&new.id.len()) || !new.id.chars().all(fits) {
-            return Err(argument(
+            return Err(Refusal::argument(
                 "id",
                 "Mã tài khoản gồm 1 đến 64 chữ thường không dấu, chữ số, '.', '_' hoặc '-'.",
                 "An account's id has 1 to 64 of a-z, 0-9, '.', '_', '-'.",
@@ -230,7 +229,7 @@ impl Exchange {
         }
         let person = crate::admission::document_key(&new.person);
         if person.is_empty() || person.len() > 256 || person.chars().any(char::is_control) {
-            return Err(argument(
+            return Err(Refusal::argument(
                 "person",
                 "Tài khoản phải mang họ tên của một người.",
                 "An account bears the name of one person.",
@@ -238,14 +237,14 @@ impl Exchange {
         }
         let role = Role::of_word(&new.role).filter(|role| *role != Role::System);
         let role = role.ok_or_else(|| {
-            argument(
+            Refusal::argument(
                 "role",
                 "Vai trò: operator, registrar, auditor, agency_admin hoặc office.",
                 "The role is operator, registrar, auditor, agency_admin or office.",
             )
         })?;
         if (role == Role::AgencyAdmin) == new.agencies.is_empty() {
-            return Err(argument(
+            return Err(Refusal::argument(
                 "agencies",
                 "Vai trò agency_admin phải nêu cơ quan; vai trò khác không nêu.",
                 "An agency_admin names agencies, another role none.",

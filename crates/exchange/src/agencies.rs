@@ -77,7 +77,7 @@ impl Exchange {
         let after = match page_token {
             "" => 0,
             token => token.parse::<u32>().map_err(|_| {
-                Refusal::new(Name::BadArgument).at(
+                Refusal::argument(
                     "page_token",
                     "Mã trang không hợp lệ.",
                     "The page token is not valid.",
@@ -138,7 +138,7 @@ impl Exchange {
         let after = match page_token {
             "" => 0,
             token => token.parse::<u32>().map_err(|_| {
-                crate::registrar::due(
+                Refusal::argument(
                     "page_token",
                     "Mã trang không hợp lệ.",
                     "The page token is not valid.",
@@ -174,31 +174,11 @@ impl Exchange {
     }
 
     /// Takes over a list: CSV, XLSX or JSON with a column of codes and one of names at least.
-    /// All or nothing; a dry run changes nothing.
-    ///
-    /// # Errors
-    /// BAD_REGISTRY names rows, columns and reasons; the ledger's.
-    pub async fn import_agencies(
-        &self,
-        operator: &Operator,
-        file: Bytes,
-        decision: &str,
-        dry_run: bool,
-    ) -> Result<Imported, Refusal> {
-        let order = ImportOrder {
-            decision: decision.to_owned(),
-            dry_run,
-            ..ImportOrder::default()
-        };
-        self.import_list(operator, file, order).await
-    }
-
-    /// As [`Exchange::import_agencies`], from a moment on, with what an order says. One list is
-    /// one act: it is checked as a whole and applies whole or not at all.
+    /// One list is one act: it is checked as a whole and applies whole or not at all.
     ///
     /// # Errors
     /// The ledger's; what is wrong with the list stands in the answer.
-    pub async fn import_list(
+    pub async fn import_agencies(
         &self,
         operator: &Operator,
         file: Bytes,

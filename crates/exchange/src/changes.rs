@@ -8,7 +8,6 @@ use ledger::time::Ms;
 use crate::draft::{Touched, field_texts};
 use crate::history::actor;
 use crate::refusal::Refusal;
-use crate::registrar::due;
 use crate::service::Exchange;
 
 /// Changes told of one act.
@@ -69,7 +68,7 @@ impl Exchange {
         let skip = match page_token {
             "" => 0,
             token => token.parse::<usize>().map_err(|_| {
-                due(
+                Refusal::argument(
                     "page_token",
                     "Mã trang không hợp lệ.",
                     "The page token is not valid.",

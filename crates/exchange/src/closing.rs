@@ -7,7 +7,7 @@ use ledger::id::AgencyId;
 use crate::draft::{Draft, children};
 use crate::refusal::Refusal;
 use crate::registrar::{
-    ActRecord, Order, Successor, due, known, new_agency, same_version, state_of, wrong_state,
+    ActRecord, Order, Successor, known, new_agency, same_version, state_of, wrong_state,
 };
 use crate::service::{Exchange, Operator};
 
@@ -175,7 +175,7 @@ impl Exchange {
         deliveries: OpenDeliveries,
     ) -> Result<ActRecord, Refusal> {
         if sources.is_empty() {
-            return Err(due(
+            return Err(Refusal::argument(
                 "sources",
                 "Phải nêu các cơ quan được sáp nhập.",
                 "Name the agencies to be merged.",
@@ -253,7 +253,7 @@ impl Exchange {
         under: &ChildAgencies,
     ) -> Result<ActRecord, Refusal> {
         if into.is_empty() {
-            return Err(due(
+            return Err(Refusal::argument(
                 "into",
                 "Phải nêu các cơ quan kế thừa.",
                 "Name the successors.",
@@ -304,7 +304,7 @@ impl Exchange {
             return Err(wrong_state(draft.registry(), id, "active"));
         }
         if end.forward && end.successors.len() != 1 {
-            return Err(due(
+            return Err(Refusal::argument(
                 "forward",
                 "Chuyển tiếp cần đúng một cơ quan kế thừa.",
                 "Forwarding needs exactly one successor.",
@@ -320,7 +320,7 @@ impl Exchange {
         match end_deliveries(draft, id, end.successors, end.deliveries, open) {
             Ok(()) => {}
             Err(Waiting::NotOneSuccessor) => {
-                return Err(due(
+                return Err(Refusal::argument(
                     "deliveries",
                     "Chuyển bản gửi cần đúng một cơ quan kế thừa.",
                     "Moving deliveries needs exactly one successor.",

@@ -82,7 +82,7 @@ impl Exchange {
         let after = match page_token {
             "" => only.map(Place::before),
             token => Some(Place::from_token(token).ok_or_else(|| {
-                Refusal::new(Name::BadArgument).at(
+                Refusal::argument(
                     "page_token",
                     "Mã trang không hợp lệ.",
                     "The page token is not valid.",

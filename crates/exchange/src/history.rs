@@ -248,7 +248,7 @@ pub(crate) fn page_size(asked: u32) -> usize {
 pub(crate) fn cursor(token: &str) -> Result<Vec<u8>, Refusal> {
     let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
     if !token.is_empty() && bytes.len() != 12 {
-        return Err(Refusal::new(Name::BadArgument).at(
+        return Err(Refusal::argument(
             "page_token",
             "Mã trang không hợp lệ; dùng mã mà trang trước trả về.",
             "The page token is not valid; use the one that the page before gave.",

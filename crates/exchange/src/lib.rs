@@ -12,7 +12,7 @@
 //! * The same push answers alike, however often it comes.
 //!
 //! ```
-//! use exchange::{Credentials, Exchange, Operator, Options};
+//! use exchange::{Credentials, Exchange, ImportOrder, Operator, Options};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -22,7 +22,7 @@
 //! let exchange = Exchange::open(options, |_, _| {}).await?;
 //! let operator = Operator { person: "Lan".to_owned(), ..Operator::default() };
 //! let csv = "code,code_2020,name,parent\n000.00.01.H99,H99.01,Sở Nội vụ,\n";
-//! let imported = exchange.import_agencies(&operator, csv.into(), "", false).await?;
+//! let imported = exchange.import_agencies(&operator, csv.into(), ImportOrder::default()).await?;
 //! assert_eq!(imported.added, 1);
 //! exchange.close().await;
 //! # Ok(())

@@ -50,7 +50,7 @@ impl Exchange {
         why: &str,
     ) -> Result<Redelivered, Refusal> {
         if why.trim().is_empty() {
-            return Err(Refusal::new(Name::BadArgument).at(
+            return Err(Refusal::argument(
                 "why",
                 "Gửi lại phải kèm lý do (--why).",
                 "A redelivery needs a reason (--why).",
@@ -158,7 +158,7 @@ impl Exchange {
     pub async fn verify(&self, anchors: &[String]) -> Result<Verified, Refusal> {
         let parsed: Result<Vec<Anchor>, _> = anchors.iter().map(|anchor| anchor.parse()).collect();
         let anchors = parsed.map_err(|_| {
-            Refusal::new(Name::BadArgument).at(
+            Refusal::argument(
                 "anchors",
                 "Có mốc neo (anchor) không đọc được.",
                 "One of the anchors cannot be read.",

@@ -10,7 +10,7 @@ use ledger::{Query, QueryError};
 use crate::agencies::not_registered;
 use crate::history::own_agencies;
 use crate::made::number_and_notation;
-use crate::refusal::{Name, Refusal};
+use crate::refusal::Refusal;
 use crate::service::{Caller, Exchange, party};
 use crate::types::{Page, Party};
 
@@ -254,7 +254,7 @@ fn size(asked: u32) -> usize {
 fn cursor(token: &str) -> Result<Vec<u8>, Refusal> {
     match URL_SAFE_NO_PAD.decode(token) {
         Ok(bytes) if bytes.len() <= 64 => Ok(bytes),
-        _ => Err(Refusal::new(Name::BadArgument).at(
+        _ => Err(Refusal::argument(
             "page_token",
             "Mã trang không hợp lệ; dùng mã mà trang trước trả về.",
             "The page token is not valid; use the one that the page before gave.",

@@ -135,7 +135,7 @@ pub(crate) fn needs_reason(why: &str) -> Result<(), Refusal> {
     if !why.trim().is_empty() {
         return Ok(());
     }
-    Err(Refusal::new(Name::BadArgument).at(
+    Err(Refusal::argument(
         "why",
         "Thao tác này phải kèm lý do (--why).",
         "This needs a reason (--why).",
@@ -159,10 +159,14 @@ pub(crate) fn named(registry: &Registry, whom: &str) -> Result<Paused, Refusal> 
         .map(Paused::Agency);
     match (system, agency) {
         (Some(one), None) | (None, Some(one)) => Ok(one),
-        (Some(_), Some(_)) => Err(Refusal::new(Name::BadArgument).at(
+        (Some(_), Some(_)) => Err(Refusal::argument(
             "whom",
-            format!("{whom:?} vừa là mã hệ thống vừa là mã cơ quan: ghi system:{whom} hoặc agency:{whom}."),
-            format!("{whom:?} is a system's id and an agency's code: write system:{whom} or agency:{whom}."),
+            format!(
+                "{whom:?} vừa là mã hệ thống vừa là mã cơ quan: ghi system:{whom} hoặc agency:{whom}."
+            ),
+            format!(
+                "{whom:?} is a system's id and an agency's code: write system:{whom} or agency:{whom}."
+            ),
         )),
         (None, None) => Err(Refusal::new(Name::NotFound).at(
             "whom",

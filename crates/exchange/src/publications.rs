@@ -172,7 +172,7 @@ fn fits(argument: &'static str, text: &str) -> Result<(), Refusal> {
     if text.len() <= MAX_NOTE {
         return Ok(());
     }
-    Err(Refusal::new(Name::BadArgument).at(
+    Err(Refusal::argument(
         argument,
         format!("Dài quá {MAX_NOTE} byte."),
         format!("Longer than {MAX_NOTE} bytes."),
@@ -353,7 +353,7 @@ impl Exchange {
     ) -> Result<Published, Refusal> {
         fits("document", document)?;
         if document.trim().is_empty() {
-            return Err(Refusal::new(Name::BadArgument).at(
+            return Err(Refusal::argument(
                 "document",
                 "Nêu số văn bản đã gửi kèm danh mục.",
                 "Name the document that it was sent with.",

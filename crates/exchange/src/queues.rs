@@ -468,7 +468,7 @@ fn after(token: &str) -> Result<Option<Vec<u8>>, Refusal> {
     }
     let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
     if bytes.len() < 11 {
-        return Err(Refusal::new(Name::BadArgument).at(
+        return Err(Refusal::argument(
             "page_token",
             "Mã trang không hợp lệ; dùng mã mà trang trước trả về.",
             "The page token is not valid; use the one that the page before gave.",

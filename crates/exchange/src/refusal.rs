@@ -262,6 +262,12 @@ impl Refusal {
         }
     }
 
+    /// BAD_ARGUMENT: what of a call cannot be, and why.
+    #[must_use]
+    pub fn argument(path: impl Into<String>, vi: impl Into<String>, en: impl Into<String>) -> Self {
+        Self::new(Name::BadArgument).at(path, vi, en)
+    }
+
     /// Adds what is at fault; `code` is the refusal's name.
     #[must_use]
     pub fn at(

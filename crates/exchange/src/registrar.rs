@@ -160,7 +160,7 @@ impl Exchange {
         activate: bool,
     ) -> Result<ActRecord, Refusal> {
         if order.decision.trim().is_empty() {
-            return Err(due(
+            return Err(Refusal::argument(
                 "decision",
                 "Phê duyệt phải ghi số quyết định (--decision).",
                 "An approval names its decision (--decision).",
@@ -225,14 +225,14 @@ impl Exchange {
         fetches_nothing: bool,
     ) -> Result<ActRecord, Refusal> {
         if order.why.trim().is_empty() {
-            return Err(due(
+            return Err(Refusal::argument(
                 "why",
                 "Tạm dừng phải ghi lý do (--why); cơ quan được thấy lý do này.",
                 "A suspension names its reason (--why); the agency is shown it.",
             ));
         }
         if operator.person.trim().is_empty() {
-            return Err(due(
+            return Err(Refusal::argument(
                 "by",
                 "Tạm dừng phải ghi người quyết định (--by).",
                 "A suspension names the person (--by).",
@@ -520,8 +520,4 @@ pub(crate) fn wrong_state(registry: &Registry, id: AgencyId, wanted: &str) -> Re
 
 fn nothing_changes() -> Refusal {
     Refusal::new(Name::BadRegistry).at("", "Không có gì thay đổi.", "Nothing would change.")
-}
-
-pub(crate) fn due(path: &str, vi: &str, en: &str) -> Refusal {
-    Refusal::new(Name::BadArgument).at(path, vi, en)
 }

@@ -58,28 +58,26 @@ impl Exchange {
 }
 
 fn check(operator: &Operator, list: &[PackageId], decision: &str) -> Result<(), Refusal> {
-    let bad =
-        |path: &str, vi: &str, en: &str| Err(Refusal::new(Name::BadArgument).at(path, vi, en));
     if decision.is_empty() || decision.chars().count() > DECISION {
-        return bad(
+        return Err(Refusal::argument(
             "decision",
             "Xóa nội dung phải theo quyết định: nêu số quyết định (tối đa 200 ký tự).",
             "Content is removed by decision only: give its number (at most 200 characters).",
-        );
+        ));
     }
     if operator.person.trim().is_empty() {
-        return bad(
+        return Err(Refusal::argument(
             "by",
             "Nêu người thực hiện (--by).",
             "Name the person who removes it (--by).",
-        );
+        ));
     }
     if list.is_empty() || list.len() > LIST {
-        return bad(
+        return Err(Refusal::argument(
             "package_ids",
             "Danh sách phải có từ 1 đến 10.000 gói tin.",
             "A list has 1 to 10,000 packages.",
-        );
+        ));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::agencies::not_registered;
 use crate::draft::Draft;
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
-use crate::registrar::{Order, due as argument};
+use crate::registrar::Order;
 use crate::service::{Exchange, Operator};
 use crate::systems::{known_system, system_record};
 use crate::types::{Due, ServicePeriod, SystemRecord};
@@ -34,14 +34,14 @@ impl Exchange {
         let now = self.inner.now();
         let from = order.effective.unwrap_or(now);
         if until.is_some_and(|until| until <= from) {
-            return Err(argument(
+            return Err(Refusal::argument(
                 "until",
                 "Thời điểm kết thúc phải sau thời điểm bắt đầu.",
                 "The end must come after the beginning.",
             ));
         }
         if agencies.is_empty() {
-            return Err(argument(
+            return Err(Refusal::argument(
                 "agencies",
                 "Phải nêu ít nhất một cơ quan.",
                 "Name at least one agency.",
@@ -98,7 +98,7 @@ impl Exchange {
         why: &str,
     ) -> Result<SystemRecord, Refusal> {
         if suspended && (why.trim().is_empty() || operator.person.trim().is_empty()) {
-            return Err(argument(
+            return Err(Refusal::argument(
                 "why",
                 "Tạm dừng phải ghi lý do (--why) và người quyết định (--by).",
                 "A suspension names its reason (--why) and the person (--by).",

@@ -34,7 +34,7 @@ impl Exchange {
         let inner = &self.inner;
         let registry = inner.ledger.registry();
         let code = StatusCode::parse(&report.code).ok_or_else(|| {
-            bad(
+            Refusal::argument(
                 "code",
                 format!("Mã trạng thái {:?} không phải hai chữ số.", report.code),
                 format!("The status code {:?} is not two digits.", report.code),
@@ -111,7 +111,7 @@ impl Exchange {
         };
         let bytes = edxml::write::status(&draft).map_err(|error| {
             let text = error.to_string();
-            bad(
+            Refusal::argument(
                 "reason",
                 format!("Không lập được gói trạng thái: {text}."),
                 format!("The status package cannot be built: {text}."),
@@ -342,8 +342,4 @@ fn reporters(
 fn timestamp(now: Ms) -> Result<Timestamp, Refusal> {
     Timestamp::from_unix_seconds(now.0.div_euclid(1_000))
         .ok_or_else(|| Refusal::new(Name::Internal))
-}
-
-fn bad(path: &str, vi: String, en: String) -> Refusal {
-    Refusal::new(Name::BadArgument).at(path, vi, en)
 }

@@ -39,7 +39,7 @@ impl Exchange {
         system: NewSystem,
     ) -> Result<(SystemRecord, Option<String>), Refusal> {
         let id: SystemId = system.id.parse().map_err(|error: ledger::id::NotAnId| {
-            Refusal::new(Name::BadArgument).at(
+            Refusal::argument(
                 "id",
                 "Mã hệ thống gồm 1 đến 64 chữ cái không dấu, chữ số, '.', '_' hoặc '-'.",
                 error.to_string(),
@@ -47,7 +47,7 @@ impl Exchange {
         })?;
         let attachment = self.inner.attachment(&system)?;
         if system.agencies.is_empty() {
-            return Err(Refusal::new(Name::BadArgument).at(
+            return Err(Refusal::argument(
                 "agency",
                 "Hệ thống phải phục vụ ít nhất một cơ quan (--agency MÃ).",
                 "A system serves at least one agency (--agency CODE).",
@@ -284,9 +284,7 @@ impl Exchange {
 impl Inner {
     /// How a new system takes its deliveries.
     fn attachment(&self, system: &NewSystem) -> Result<Attachment, Refusal> {
-        let refused = |argument, vi: String, en: String| {
-            Err(Refusal::new(Name::BadArgument).at(argument, vi, en))
-        };
+        let refused = |argument, vi: String, en: String| Err(Refusal::argument(argument, vi, en));
         let attachment = match system.attachment.as_str() {
             "" | "direct" => Attachment::Direct,
             "amqp" if self.relay.has_broker() => Attachment::Amqp,

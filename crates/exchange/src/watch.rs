@@ -79,7 +79,7 @@ impl Exchange {
             let bytes = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
             let position = bytes.first_chunk::<8>().map(|at| u64::from_be_bytes(*at));
             if bytes.len() != 12 || position.is_none_or(|position| position > now) {
-                return Err(Refusal::new(Name::BadArgument).at(
+                return Err(Refusal::argument(
                     "token",
                     "Mã tiếp tục không hợp lệ với dữ liệu này; bắt đầu lại với mã rỗng và xem lại ma trận trạng thái.",
                     "The token does not fit this data; begin anew with an empty one and look at the matrix.",

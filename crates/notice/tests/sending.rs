@@ -463,7 +463,7 @@ async fn pr_04_an_urgent_document_left_alone_is_one_notice_and_none_after_the_fe
         "code,name\n{},Sở Nội vụ\n{},Sở Tài chính\n",
         codes[0], codes[1]
     );
-    let imported = exchange.import_agencies(&by, csv.into(), "1/QĐ", false);
+    let imported = exchange.import_agencies(&by, csv.into(), exchange::ImportOrder::default());
     assert_eq!(imported.await.unwrap().added, 2);
     let mut peers = Vec::new();
     for (id, code) in ["so-a", "so-b"].into_iter().zip(codes) {

@@ -1,6 +1,6 @@
 //! What happened and what waits.
 
-use exchange::refusal::{Name, Refusal};
+use exchange::refusal::Refusal;
 use exchange::{
     Cell, DeliverySummary, Info, Matrix, PackageSummary, Redelivered, RefusalSummary, Reminded,
     Reminder, Removal, RepeatedNumber, Search, StatusEvent, Trace, TraceEvent, UnmatchedStatus,
@@ -20,7 +20,7 @@ pub(crate) fn page_size(asked: u32, usual: u32) -> Result<u32, Refusal> {
     match asked {
         0 => Ok(usual),
         1..=PAGE => Ok(asked),
-        _ => Err(Refusal::new(Name::BadArgument).at(
+        _ => Err(Refusal::argument(
             "page_size",
             format!("Tối đa {PAGE}."),
             format!("At most {PAGE}."),
@@ -51,9 +51,7 @@ fn level(asked: u32) -> Result<u8, Refusal> {
     u8::try_from(asked)
         .ok()
         .filter(|level| *level <= 4)
-        .ok_or_else(|| {
-            Refusal::new(Name::BadArgument).at("level", "Độ khẩn từ 0 đến 4.", "A level is 0 to 4.")
-        })
+        .ok_or_else(|| Refusal::argument("level", "Độ khẩn từ 0 đến 4.", "A level is 0 to 4."))
 }
 
 pub(crate) fn package_summary(package: PackageSummary) -> v1::PackageSummary {

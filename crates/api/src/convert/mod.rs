@@ -69,7 +69,7 @@ fn not_hex(path: &str) -> Refusal {
 /// A delivery's id as a client wrote it.
 pub(crate) fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
     text.parse().map_err(|_| {
-        Refusal::new(Name::BadArgument).at(
+        Refusal::argument(
             "delivery_id",
             format!("{:?} không phải mã bản gửi (UUID).", short(text)),
             format!("{:?} is not a delivery id (a UUID).", short(text)),
@@ -80,7 +80,7 @@ pub(crate) fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
 /// A package's id as a client wrote it.
 pub(crate) fn package_id(text: &str) -> Result<PackageId, Refusal> {
     text.parse().map_err(|_| {
-        Refusal::new(Name::BadArgument).at(
+        Refusal::argument(
             "package_id",
             format!("{:?} không phải mã gói tin (24 chữ số hex).", short(text)),
             format!("{:?} is not a package id (24 hex digits).", short(text)),
@@ -113,7 +113,7 @@ pub(crate) fn end(path: &str, text: &str) -> Result<Option<Ms>, Refusal> {
 }
 
 fn not_a_time(path: &str, text: &str) -> Refusal {
-    Refusal::new(Name::BadArgument).at(
+    Refusal::argument(
         path,
         format!(
             "{:?} không phải ngày hoặc giờ dạng ISO 8601 (2026-07-01).",
@@ -153,7 +153,7 @@ pub(crate) fn kind_filter(kind: Option<i32>) -> Result<Option<PackageKind>, Refu
         None | Some(Ok(v1::PackageKind::Unspecified)) => Ok(None),
         Some(Ok(v1::PackageKind::Document)) => Ok(Some(PackageKind::Document)),
         Some(Ok(v1::PackageKind::Status)) => Ok(Some(PackageKind::Status)),
-        Some(Err(_)) => Err(Refusal::new(Name::BadArgument).at(
+        Some(Err(_)) => Err(Refusal::argument(
             "kind",
             "Loại gói tin không có trong axis.v1.",
             "No such kind of package in axis.v1.",

@@ -1,7 +1,7 @@
 //! Packages and deliveries: receipts, headers, settles.
 
 use edxml::StatusCode;
-use exchange::refusal::{Name, Refusal};
+use exchange::refusal::Refusal;
 use exchange::{Facts, Header, Outcome, PushOptions, Receipt, Settle, Settled};
 use ledger::time::Ms;
 
@@ -172,7 +172,7 @@ pub(crate) fn settle(request: v1::SettleRequest, via: &'static str) -> Result<Se
         Ok(v1::Outcome::Failed) => Outcome::Failed,
         Ok(v1::Outcome::Released) => Outcome::Released,
         Ok(v1::Outcome::Unspecified) | Err(_) => {
-            return Err(Refusal::new(Name::BadArgument).at(
+            return Err(Refusal::argument(
                 "outcome",
                 "Phải là acknowledged, failed hoặc released.",
                 "Must be acknowledged, failed or released.",
@@ -180,7 +180,7 @@ pub(crate) fn settle(request: v1::SettleRequest, via: &'static str) -> Result<Se
         }
     };
     if request.reason.len() > REASON {
-        return Err(Refusal::new(Name::BadArgument).at(
+        return Err(Refusal::argument(
             "reason",
             format!("Lý do tối đa {REASON} byte."),
             format!("A reason has at most {REASON} bytes."),

@@ -10,7 +10,7 @@ use ledger::time::Ms;
 
 use super::{from_hex, hex};
 use crate::v1;
-use exchange::refusal::{Name, Refusal};
+use exchange::refusal::Refusal;
 
 pub(crate) fn names(systems: Vec<SystemId>) -> Vec<String> {
     systems.iter().map(ToString::to_string).collect()
@@ -27,7 +27,7 @@ pub(crate) fn moment(path: &str, text: &str) -> Result<Option<Ms>, Refusal> {
         return Ok(None);
     }
     Ms::parse(text).map(Some).map_err(|error| {
-        Refusal::new(Name::BadArgument).at(
+        Refusal::argument(
             path,
             format!(
                 "{text:?} không phải ngày (2026-07-01) hay thời điểm (2026-07-01T08:00:00+07:00)."
@@ -78,7 +78,7 @@ pub(crate) fn children(close: bool, to: String) -> Result<ChildAgencies, Refusal
         (false, true) => Ok(ChildAgencies::Unsaid),
         (true, true) => Ok(ChildAgencies::Close),
         (false, false) => Ok(ChildAgencies::Under(to)),
-        (true, false) => Err(Refusal::new(Name::BadArgument).at(
+        (true, false) => Err(Refusal::argument(
             "children_to",
             "Chỉ chọn một: đóng các cơ quan trực thuộc, hoặc chuyển chúng.",
             "Either the agencies under it close, or they move.",
@@ -307,7 +307,7 @@ pub(crate) fn revoke(key: Option<u32>, pin: Option<&str>) -> Result<Revoke, Refu
         (None, None) => Ok(Revoke::All),
         (Some(key), None) => Ok(Revoke::Key(key)),
         (None, Some(pin)) => from_hex("spki_sha256", pin).map(Revoke::Pin),
-        (Some(_), Some(_)) => Err(Refusal::new(Name::BadArgument).at(
+        (Some(_), Some(_)) => Err(Refusal::argument(
             "spki_sha256",
             "Chỉ nêu một: một khóa hoặc một chứng thư.",
             "Name one thing: a key or a pin.",

@@ -247,7 +247,7 @@ fn unreadable(headers: &HeaderMap, method: &str) -> Option<Refusal> {
     }
     let foreign = code == b"13" && !headers.contains_key("grpc-status-details-bin");
     (foreign && method.starts_with("/axis.v1.")).then(|| {
-        Refusal::new(Name::BadArgument).at(
+        Refusal::argument(
             "",
             "Thông điệp không đọc được theo axis.v1.",
             "The message cannot be read as one of axis.v1.",

@@ -67,7 +67,7 @@ impl ExchangeService for Core {
         let request = request.into_inner();
         let most = request.max_deliveries.max(1);
         if most > FETCH_MAX {
-            return Err(tell(Refusal::new(Name::BadArgument).at(
+            return Err(tell(Refusal::argument(
                 "max_deliveries",
                 format!("Tối đa {FETCH_MAX}."),
                 format!("At most {FETCH_MAX}."),

@@ -70,7 +70,7 @@ impl RegistryService for Core {
     ) -> Result<Response<v1::ImportAgenciesResponse>, Status> {
         let (operator, request) = asked(request)?;
         let (file, order) = convert::import_order(request).map_err(tell)?;
-        let imported = self.exchange.import_list(&operator, file, order).await;
+        let imported = self.exchange.import_agencies(&operator, file, order).await;
         answer(imported.map(convert::imported))
     }
 

@@ -85,17 +85,17 @@ impl Held {
 
     /// A consumer stands, or why it does not.
     fn attached(&mut self, lane: Lane, result: Attached) -> Result<(), ConsumeError> {
-        let number = lane as usize;
-        self.under_way[number] = None;
-        self.rests[number] = None;
+        self.under_way[lane as usize] = None;
         match result {
-            Ok(consumer) => self.lanes.put(lane, consumer),
+            Ok(consumer) => {
+                self.lanes.put(lane, consumer);
+                Ok(())
+            }
             Err(error) => {
-                self.rests[number] = Some(Instant::now() + PAUSE);
-                return Err(error);
+                self.rests[lane as usize] = Some(Instant::now() + PAUSE);
+                Err(error)
             }
         }
-        Ok(())
     }
 }
 

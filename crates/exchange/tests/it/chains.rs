@@ -11,7 +11,7 @@ use exchange::{
     Watched, WatchedStatus,
 };
 
-use crate::ground::{A, B, C, Ground, draft, new, operator, recall, report};
+use crate::ground::{A, B, C, Ground, decided, draft, new, operator, recall, report};
 
 fn everything() -> Caller {
     Caller::Operator(operator())
@@ -168,7 +168,7 @@ async fn sta_05_a_document_for_2000_receivers_shows_2000_states_in_one_call() {
     }
     let imported = ground
         .exchange
-        .import_agencies(&operator(), csv.into(), "13/QĐ", false)
+        .import_agencies(&operator(), csv.into(), decided("13/QĐ"))
         .await
         .unwrap();
     assert_eq!((imported.added, imported.problems.len()), (2_000, 0));

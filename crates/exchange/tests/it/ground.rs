@@ -3,8 +3,8 @@
 use edxml::write::{DocumentDraft, StatusDraft, document, status};
 use edxml::{BusinessKind, Date, Organ, ResponseFor, StatusCode, Timestamp};
 use exchange::{
-    Credentials, Exchange, FetchFilter, Header, NewSystem, Operator, Options, Outcome, Peer,
-    PushOptions, Receipt, Settle, Settled,
+    Credentials, Exchange, FetchFilter, Header, ImportOrder, NewSystem, Operator, Options, Outcome,
+    Peer, PushOptions, Receipt, Settle, Settled,
     refusal::{Name, Refusal},
 };
 use ledger::id::DeliveryId;
@@ -22,6 +22,14 @@ pub(crate) struct Ground {
     pub(crate) c: Peer,
     keys: Vec<String>,
     change: Box<dyn Fn(&mut Options)>,
+}
+
+/// A list that is taken over by this decision.
+pub(crate) fn decided(decision: &str) -> ImportOrder {
+    ImportOrder {
+        decision: decision.to_owned(),
+        ..ImportOrder::default()
+    }
 }
 
 pub(crate) fn operator() -> Operator {
@@ -56,7 +64,7 @@ impl Ground {
             "code,code_2020,name,parent\n{A},H99.01,Sở Nội vụ,\n{B},H99.02,Sở Tài chính,\n{C},H99.03,Sở Y tế,\n"
         );
         let imported = exchange
-            .import_agencies(&operator(), csv.into(), "12/QĐ", false)
+            .import_agencies(&operator(), csv.into(), decided("12/QĐ"))
             .await
             .unwrap();
         assert_eq!(imported.added, 3);

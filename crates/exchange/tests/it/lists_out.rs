@@ -1,7 +1,7 @@
 //! The list of agencies as it goes out, and codes that nobody registered.
 
 use exchange::refusal::Name;
-use exchange::{Edition, PushOptions};
+use exchange::{Edition, ImportOrder, PushOptions};
 use lists::{Column, Format};
 
 use crate::ground::{A, B, Ground, new, operator};
@@ -9,7 +9,7 @@ use crate::ground::{A, B, Ground, new, operator};
 async fn import(ground: &Ground, csv: &str) {
     let imported = ground
         .exchange
-        .import_agencies(&operator(), csv.to_owned().into(), "", false)
+        .import_agencies(&operator(), csv.to_owned().into(), ImportOrder::default())
         .await
         .unwrap();
     assert_eq!(imported.problems, []);
@@ -132,9 +132,13 @@ async fn rg_04_an_export_taken_over_again_changes_nothing() {
             .await
             .unwrap();
         assert_eq!(count, 4);
+        let dry_run = ImportOrder {
+            dry_run: true,
+            ..ImportOrder::default()
+        };
         let again = ground
             .exchange
-            .import_agencies(&operator(), file, "", true)
+            .import_agencies(&operator(), file, dry_run)
             .await
             .unwrap();
         assert_eq!(
@@ -224,7 +228,7 @@ async fn a_list_with_one_fault_changes_nothing() {
     let list = format!("code,name,parent\n{A},Tên khác,\n000.00.09.H99,Sở Mới,000.00.99.H99\n");
     let refused = ground
         .exchange
-        .import_agencies(&operator(), list.into(), "", false)
+        .import_agencies(&operator(), list.into(), ImportOrder::default())
         .await
         .unwrap();
     assert_eq!((refused.problems.len(), refused.problems[0].row), (1, 3));

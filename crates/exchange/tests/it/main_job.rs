@@ -32,7 +32,7 @@ async fn ground() -> Ground {
         ..::exchange::ImportOrder::default()
     };
     let imported = exchange
-        .import_list(&operator(), csv.into(), order)
+        .import_agencies(&operator(), csv.into(), order)
         .await
         .unwrap();
     assert_eq!(imported.added, 2);

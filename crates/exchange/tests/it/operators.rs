@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use exchange::refusal::Name;
 use exchange::{
-    Caller, DeliveryState, GroupBy, Lane, NewSystem, Next, Outcome, QueueLine, QueueState,
-    QueuesAsked, Revival, Subscription,
+    Caller, DeliveryState, GroupBy, ImportOrder, Lane, NewSystem, Next, Outcome, QueueLine,
+    QueueState, QueuesAsked, Revival, Subscription,
 };
 use ledger::id::DeliveryId;
 
@@ -458,7 +458,7 @@ async fn an_agency_without_a_system_is_told_apart() {
     let csv = "code,code_2020,name,parent\n000.00.04.H99,H99.04,Sở Công Thương,\n";
     ground
         .exchange
-        .import_agencies(&operator(), csv.into(), "", false)
+        .import_agencies(&operator(), csv.into(), ImportOrder::default())
         .await
         .unwrap();
     ground

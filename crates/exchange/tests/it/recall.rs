@@ -3,7 +3,7 @@
 use exchange::refusal::Name;
 use exchange::{Caller, DeliveryState, Outcome, Redeliver};
 
-use crate::ground::{A, B, C, Ground, new, operator, recall, report};
+use crate::ground::{A, B, C, Ground, decided, new, operator, recall, report};
 
 async fn states(ground: &Ground, package: &str) -> Vec<DeliveryState> {
     let caller = Caller::Operator(operator());
@@ -125,7 +125,7 @@ async fn rc_01_a_recall_for_3_of_5_receivers_reaches_3() {
         "code,code_2020,name,parent\n000.00.04.H99,H99.04,Sở Y,\n000.00.05.H99,H99.05,Sở Z,\n";
     ground
         .exchange
-        .import_agencies(&operator(), csv.into(), "13/QĐ", false)
+        .import_agencies(&operator(), csv.into(), decided("13/QĐ"))
         .await
         .unwrap();
     let all = [A, B, C, "000.00.04.H99", "000.00.05.H99"];

@@ -1,7 +1,7 @@
 //! Who may send, and to whom.
 
 use exchange::refusal::Name;
-use exchange::{Caller, Credentials, PushOptions, Search};
+use exchange::{Caller, Credentials, ImportOrder, PushOptions, Search};
 
 use crate::ground::{A, B, C, Ground, add, named, new, operator};
 
@@ -93,7 +93,7 @@ async fn who_became_a_receiver_later_sees_what_it_received() {
     let csv = format!("code,code_2020,name,parent\n{late},H99.04,Sở Xây dựng,\n");
     ground
         .exchange
-        .import_agencies(&operator(), csv.into(), "", false)
+        .import_agencies(&operator(), csv.into(), ImportOrder::default())
         .await
         .unwrap();
     let key = add(&ground.exchange, "d", late).await;

@@ -33,7 +33,7 @@ async fn import(ground: &Ground, csv: &str) {
     };
     let csv = csv.to_owned().into();
     let operator = operator();
-    let imported = ground.exchange.import_list(&operator, csv, order).await;
+    let imported = ground.exchange.import_agencies(&operator, csv, order).await;
     assert_eq!(imported.unwrap().problems, []);
 }
 
