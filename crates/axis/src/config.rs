@@ -91,6 +91,8 @@ pub(crate) struct Grpc {
     pub(crate) listen: SocketAddr,
     /// How long calls in flight may take to end after SIGTERM.
     pub(crate) drain_seconds: u64,
+    /// Open connections at a time.
+    pub(crate) max_connections: usize,
     /// TLS; a listener that is not on loopback must have it.
     pub(crate) tls: Tls,
 }
@@ -100,6 +102,7 @@ impl Default for Grpc {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7401)),
             drain_seconds: 20,
+            max_connections: api::ConnectionLimits::default().connections,
             tls: Tls::default(),
         }
     }
@@ -327,6 +330,7 @@ impl Config {
         let mut options = api::ServerOptions::new(self.grpc.listen, &self.data.dir);
         options.tls = self.grpc.tls.files();
         options.grace = Duration::from_secs(self.grpc.drain_seconds);
+        options.limits.connections = self.grpc.max_connections;
         // Checked when the configuration was loaded.
         options.roles = self.roles().unwrap_or_default();
         options.version = env!("CARGO_PKG_VERSION").to_owned();
@@ -411,6 +415,7 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         within("grpc.drain_seconds", self.grpc.drain_seconds, 1, 300)?;
+        within("grpc.max_connections", self.grpc.max_connections, 1, 60_000)?;
         within(
             "limits.max_package_bytes",
             self.limits.max_package_bytes,

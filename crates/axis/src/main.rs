@@ -10,6 +10,7 @@ mod certificates;
 mod cli;
 mod command;
 mod config;
+mod descriptors;
 mod door;
 mod failure;
 mod inbox;

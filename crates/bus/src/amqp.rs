@@ -458,9 +458,16 @@ impl Bus for Amqp {
                 return Err(QueueError::Closed);
             }
             let session = inner.now().ok_or_else(|| inner.away())?;
-            match session.purge(&inner.config, &queue.to_string()).await {
+            let stood = inner.stood(&queue);
+            // Asked about a queue that is not there, the broker closes the channel; with many
+            // systems that is thousands of channels at the first documents after a start.
+            let purged = match inner.stand(&session, &queue).await {
+                Ok(()) => session.purge(&inner.config, &queue.to_string()).await,
+                Err(fault) => Err(fault),
+            };
+            match purged {
                 Ok(purged) => Ok(purged.into()),
-                Err(Fault::Missing(_)) if !inner.stood(&queue) => Ok(0),
+                Err(Fault::Missing(_)) if !stood => Ok(0),
                 Err(fault) => Err(fault.into()),
             }
         })

@@ -33,6 +33,9 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// After an accept failed for want of descriptors: until when to wait for some.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// How often the log says that nobody else gets in.
+const CROWDED: Duration = Duration::from_secs(60);
+
 /// Bytes of a request's head over HTTP/1.1, at most.
 const HEAD: usize = 64 << 10;
 
@@ -100,6 +103,27 @@ impl Connections {
         });
     }
 
+    /// A place for one more connection.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        let mut say = tokio::time::interval(CROWDED);
+        let place = Arc::clone(&self.places).acquire_owned();
+        let mut place = std::pin::pin!(place);
+        loop {
+            tokio::select! {
+                biased;
+                place = &mut place => return place.ok(),
+                _ = say.tick() => tracing::warn!(
+                    connections = self.limits.connections,
+                    "as many connections are open as may be: whoever comes waits until one \
+                     leaves; grpc.max_connections allows more"
+                ),
+            }
+        }
+    }
+
     /// The next connection and its place; `None` when the server drains. Nothing is done here
     /// that a peer could make last.
     async fn next<T, F>(&self, accept: impl Fn() -> F) -> Option<(T, OwnedSemaphorePermit)>
@@ -108,8 +132,8 @@ impl Connections {
     {
         loop {
             let accepted = async {
-                // The semaphore is never closed; if it were, nothing could be taken.
-                let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+                // `None` if the semaphore were closed; it never is.
+                let place = self.place().await?;
                 Some((accept().await, place))
             };
             let accepted = tokio::select! {

@@ -85,7 +85,8 @@ impl ServerOptions {
 /// What connections may take. The defaults fit a province.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Open connections of the public listener; further ones wait. Default 512.
+    /// Open connections of the public listener; further ones wait, and the log says so. Default
+    /// 4,096.
     pub connections: usize,
     /// Calls at once on one connection. Default 256.
     pub streams: u32,
@@ -102,7 +103,7 @@ pub struct ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            connections: 512,
+            connections: 4_096,
             streams: 256,
             header_bytes: 16 << 10,
             handshake: Duration::from_secs(10),

@@ -19,7 +19,7 @@ use crate::config::{Config, LogFormat};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::watchdog::{self, tell};
-use crate::{certificates, log, output};
+use crate::{certificates, descriptors, log, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -81,9 +81,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
                 other => other,
             },
         )?;
-    let listening = api::bind(config.server_options())
-        .await
-        .map_err(refused_to_serve)?;
+    let mut server = config.server_options();
+    server.limits.connections = descriptors::room_for(server.limits.connections);
+    let listening = api::bind(server).await.map_err(refused_to_serve)?;
     let web = api::bind_web(config.web_options())
         .await
         .map_err(|error| refused_listener("console", error))?;

@@ -152,6 +152,10 @@ fn an_impossible_value_is_refused_with_key_value_and_range() {
             ["grpc.drain_seconds", "0", "from 1 to 300"],
         ),
         (
+            "[grpc]\nmax_connections = 0\n",
+            ["grpc.max_connections", "0", "from 1 to 60000"],
+        ),
+        (
             "[limits]\nmax_package_bytes = 12\n",
             ["limits.max_package_bytes", "12", "from 4096"],
         ),

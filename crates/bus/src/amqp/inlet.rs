@@ -295,14 +295,20 @@ impl Tap for InletTap {
             let inner = &self.inner;
             // Where there is no session there is no broker.
             inner.soon().await?;
-            let channel = {
+            let (place, channel) = {
                 let mut line = self.line.lock().await;
-                if !line.as_ref().is_some_and(Line::is_up) {
-                    let opened = Line::open(&inner.config, "listens").await;
-                    *line = Some(opened.map_err(|cause| Fault::Away(cause.to_string().into()))?);
-                }
+                let up = line.as_ref().filter(|line| line.is_up());
+                let place = match up.and_then(Line::place) {
+                    Some(place) => Some(place),
+                    None => {
+                        let opened = Line::open(&inner.config, "listens").await;
+                        let opened =
+                            opened.map_err(|cause| Fault::Away(cause.to_string().into()))?;
+                        line.insert(opened).place()
+                    }
+                };
                 match &*line {
-                    Some(line) => line.channel().await?,
+                    Some(line) => (place, line.channel().await?),
                     None => return Err(Fault::no_answer()),
                 }
             };
@@ -311,7 +317,7 @@ impl Tap for InletTap {
                 After::Nothing | After::Proof => (self.window, None),
             };
             let name = self.inlet.queue();
-            let tapping = tap(channel, None, name.to_owned(), window, until);
+            let tapping = tap(channel, place, name.to_owned(), window, until);
             let Ok(tapped) = tokio::time::timeout(inner.config.confirm_within, tapping).await
             else {
                 inner.teller.fault(name, Some(super::NO_ANSWER));

@@ -24,13 +24,18 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Channels of one connection. The broker's default is 2047; some stay free.
+/// Channels of one connection, over its whole life. The broker's default is 2047; some stay free.
+///
+/// A number is given to one channel only: lapin 4.12.3 keeps the error with which the broker
+/// closed a channel, and the next channel of that number gets it for an answer, or none.
 const CHANNELS: u32 = 2_000;
 
 /// A connection. Dropped, it is cut: nothing of it stays behind, whatever the other side does.
 pub(super) struct Line {
     connection: Connection,
+    /// Places taken now, and ever.
     channels: Arc<AtomicU32>,
+    numbered: AtomicU32,
     // Behind the connection: cut after its farewell was put on its way.
     _plug: Plug,
 }
@@ -98,6 +103,7 @@ impl Line {
         Ok(Self {
             connection,
             channels: Arc::default(),
+            numbered: AtomicU32::new(0),
             _plug: plug,
         })
     }
@@ -114,12 +120,28 @@ impl Line {
 
     /// A place for one more channel, if there is one.
     pub(super) fn place(&self) -> Option<Place> {
+        let most = self.most();
+        let numbered = |numbered: u32| (numbered < most).then_some(numbered + 1);
         let taken = self
-            .channels
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-                (taken < CHANNELS).then_some(taken + 1)
-            });
-        taken.is_ok().then(|| Place(Arc::clone(&self.channels)))
+            .numbered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, numbered);
+        taken.ok()?;
+        self.channels.fetch_add(1, Ordering::Relaxed);
+        Some(Place(Arc::clone(&self.channels)))
+    }
+
+    /// Whether nobody uses it and nobody can begin to.
+    pub(super) fn is_spent(&self) -> bool {
+        self.numbered.load(Ordering::Relaxed) >= self.most()
+            && self.channels.load(Ordering::Relaxed) == 0
+    }
+
+    /// The channels that it may ever have.
+    fn most(&self) -> u32 {
+        match self.connection.configuration().channel_max() {
+            0 => CHANNELS,
+            most => CHANNELS.min(most.into()),
+        }
     }
 
     pub(super) async fn channel(&self) -> lapin::Result<Channel> {

@@ -36,11 +36,13 @@ pub(super) struct Session {
     pub(super) generation: u64,
     pub(super) publishers: Publishers,
     publish: Line,
-    /// Of the consumers; more than one when there are more than a connection has channels.
+    /// Of the consumers and the questions; more than one when they need more channels than a
+    /// connection has.
     consume: Mutex<Vec<Arc<Line>>>,
     /// One new line at a time.
     widening: tokio::sync::Mutex<()>,
-    idle: Mutex<Vec<Channel>>,
+    /// Channels for questions that wait for the next one.
+    idle: Mutex<Vec<(Place, Channel)>>,
     questions: Semaphore,
     /// Told when it ends.
     pub(super) ended: CancellationToken,
@@ -120,7 +122,7 @@ impl Session {
         lock(&self.consume)
     }
 
-    /// A channel of its own for a consumer.
+    /// A channel of its own.
     pub(super) async fn channel(&self, config: &AmqpConfig) -> Result<(Place, Channel), Fault> {
         let (place, line) = match self.free() {
             Some(found) => found,
@@ -139,44 +141,43 @@ impl Session {
                 }
             }
         };
-        Ok((place, line.channel().await?))
+        match tokio::time::timeout(config.confirm_within, line.channel()).await {
+            Ok(channel) => Ok((place, channel?)),
+            Err(_) => Err(Fault::no_answer()),
+        }
     }
 
     fn free(&self) -> Option<(Place, Arc<Line>)> {
-        let lines = self.lines();
+        let mut lines = self.lines();
+        lines.retain(|line| !line.is_spent());
         lines
             .iter()
             .find_map(|line| line.place().map(|place| (place, Arc::clone(line))))
     }
 
     /// Asks the broker something on a channel that a refusal may cost.
-    pub(super) async fn ask<T, F, A>(&self, within: Duration, question: F) -> Result<T, Fault>
+    pub(super) async fn ask<T, F, A>(&self, config: &AmqpConfig, question: F) -> Result<T, Fault>
     where
         F: FnOnce(Channel) -> A + Send,
         A: Future<Output = lapin::Result<T>> + Send,
     {
+        // It is never closed. Waiting for it does not count: each question before has its own
+        // time, and after a start thousands of queues may be asked about.
+        let permit = self.questions.acquire().await;
+        let _permit = permit.map_err(|_| Fault::no_answer())?;
         let asked = async {
-            // It is never closed.
-            let _permit = self
-                .questions
-                .acquire()
-                .await
-                .map_err(|_| Fault::no_answer())?;
             let idle = lock(&self.idle)
                 .pop()
-                .filter(|channel| channel.status().connected());
-            let channel = match idle {
-                Some(channel) => channel,
-                None => {
-                    let line = self.lines().first().cloned();
-                    line.ok_or_else(Fault::no_answer)?.channel().await?
-                }
+                .filter(|(_, channel)| channel.status().connected());
+            let (place, channel) = match idle {
+                Some(idle) => idle,
+                None => self.channel(config).await?,
             };
             let answer = question(channel.clone()).await?;
-            lock(&self.idle).push(channel);
+            lock(&self.idle).push((place, channel));
             Ok(answer)
         };
-        match tokio::time::timeout(within, asked).await {
+        match tokio::time::timeout(config.confirm_within, asked).await {
             Ok(answer) => answer,
             Err(_) => Err(Fault::no_answer()),
         }
@@ -195,7 +196,7 @@ impl Session {
         };
         let (name, table) = (spec.name.clone(), spec.table());
         let declared = self
-            .ask(config.confirm_within, async move |channel: Channel| {
+            .ask(config, async move |channel: Channel| {
                 channel.queue_declare(name.into(), options, table).await
             })
             .await;
@@ -216,7 +217,7 @@ impl Session {
     pub(super) async fn look(&self, config: &AmqpConfig, name: &str) -> Result<Seen, Fault> {
         let name = name.to_owned();
         let queue = self
-            .ask(config.confirm_within, async move |channel: Channel| {
+            .ask(config, async move |channel: Channel| {
                 let nothing = FieldTable::default();
                 channel.queue_declare(name.into(), passive(), nothing).await
             })
@@ -229,7 +230,7 @@ impl Session {
 
     pub(super) async fn purge(&self, config: &AmqpConfig, name: &str) -> Result<u32, Fault> {
         let name = name.to_owned();
-        self.ask(config.confirm_within, async move |channel: Channel| {
+        self.ask(config, async move |channel: Channel| {
             channel
                 .queue_purge(name.into(), QueuePurgeOptions::default())
                 .await
@@ -265,7 +266,7 @@ impl Session {
         };
         let exchange = name.clone();
         let made = self
-            .ask(config.confirm_within, async move |channel: Channel| {
+            .ask(config, async move |channel: Channel| {
                 channel
                     .exchange_declare(exchange.into(), kind, options, FieldTable::default())
                     .await
@@ -283,7 +284,7 @@ impl Session {
         if !config.declare {
             return Ok(());
         }
-        self.ask(config.confirm_within, async move |channel: Channel| {
+        self.ask(config, async move |channel: Channel| {
             channel
                 .queue_bind(
                     name.clone().into(),

@@ -9,6 +9,10 @@ use tokio::sync::Semaphore;
 
 use super::*;
 
+/// More questions than a connection has channels: each may cost one.
+const QUESTIONS: usize = 2_500;
+/// Questions at a time.
+const ASKED_AT_ONCE: usize = 50;
 const MESSAGES: u64 = 10_000;
 const CONSUMERS: u64 = 4;
 const WINDOW: u16 = 16;
@@ -140,4 +144,25 @@ impl Dice {
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 >> 33).unwrap() % bound
     }
+}
+
+pub(crate) async fn asking_for_what_is_not_there_costs_nothing(bus: Arc<dyn Bus>) {
+    let mut asked = 0;
+    while asked < QUESTIONS {
+        let questions = (0..ASKED_AT_ONCE).map(|_| {
+            let bus = Arc::clone(&bus);
+            tokio::spawn(async move {
+                let depth = soon(bus.depth(&fresh())).await.unwrap();
+                assert_eq!(depth, Depth::default());
+            })
+        });
+        for question in questions.collect::<Vec<_>>() {
+            question.await.unwrap();
+        }
+        asked += ASKED_AT_ONCE;
+    }
+    let queue = fresh();
+    let mut consumer = consume(&*bus, &queue, 1).await;
+    publish(&*bus, &queue, 7..8).await;
+    assert_eq!(number(&take(&mut consumer).await.message), 7);
 }

@@ -45,6 +45,7 @@ macro_rules! promises {
             a_closed_bus_refuses,
             a_window_of_nothing_is_refused,
             ten_thousand_messages_are_acked_once_each_under_random_drops,
+            asking_for_what_is_not_there_costs_nothing,
         }
     };
 }
