@@ -1,7 +1,7 @@
 //! Receiving: what is offered, its content, and how it is settled.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use journal::{PayloadReader, ReadError};
@@ -330,7 +330,7 @@ impl Inner {
     }
 
     fn after(&self, time: Duration) -> End {
-        let now = Instant::now();
+        let now = self.options.clock.steady();
         let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         End {
             // A time beyond what the clock can tell is no time at all.

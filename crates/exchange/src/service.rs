@@ -561,12 +561,14 @@ async fn take_effect(inner: Arc<Inner>) {
 async fn end_leases(inner: Arc<Inner>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut moves = inner.options.clock.moves();
     loop {
         tokio::select! {
             () = inner.closing.cancelled() => return,
             _ = second.tick() => {}
+            () = moves.next() => {}
         }
-        for place in inner.leases.end_expired(std::time::Instant::now()) {
+        for place in inner.leases.end_expired(inner.options.clock.steady()) {
             inner.offer_again(&[place]);
         }
     }

@@ -9,7 +9,7 @@ use crate::event::{
     StatusMatched,
 };
 use crate::fact::{Change, Fact, Step, step};
-use crate::fold::document_of;
+use crate::fold::{brought, document_of};
 use crate::id::{AgencyId, DeliveryId, PackageId};
 use crate::rows::{
     self, CellRow, DeliveryRow, DocumentKey, HolderRow, KeyTextRow, NamesPackageRow, PackageRow,
@@ -279,9 +279,9 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
             let mut copies = Vec::with_capacity(targets.len());
             for target in &targets {
                 let document = DocumentKey::of(sender, target);
-                if let Some(holder) = read::<HolderRow>(view, &rows::holder(document, to)) {
+                if view.get(&rows::holder(document, to)).is_some() {
                     let answer = own_15_for(&own_15, to, (targets.len() > 1).then_some(target));
-                    copies.push(recall_copy(view, document, &holder, to, &package, answer)?);
+                    copies.push(recall_copy(view, document, to, &package, answer));
                 }
             }
             if copies.is_empty() {
@@ -320,7 +320,7 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
         if is_recall || fresh.iter().any(|r| r.agency == withdrawal.receiver.0) {
             continue;
         }
-        facts.extend(withdraw(view, sender, withdrawal)?);
+        facts.extend(withdraw(view, sender, withdrawal));
     }
     package.receivers = fresh;
     let facts = before(Fact::PackageAccepted(Box::new(package)), facts);
@@ -331,11 +331,7 @@ fn repeatable(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Con
 
 /// Takes a document back from a receiver that its update or replacement leaves out; nothing
 /// if the receiver does not hold it, or it was taken back before.
-fn withdraw(
-    view: &dyn View,
-    sender: AgencyId,
-    withdrawal: Withdrawal,
-) -> Result<Vec<Fact>, Conflict> {
+fn withdraw(view: &dyn View, sender: AgencyId, withdrawal: Withdrawal) -> Vec<Fact> {
     let Withdrawal {
         receiver,
         target,
@@ -343,19 +339,17 @@ fn withdraw(
         own_15,
     } = withdrawal;
     let document = DocumentKey::of(sender, &target);
-    let Some(holder) = read::<HolderRow>(view, &rows::holder(document, receiver)) else {
-        return Ok(Vec::new());
-    };
-    if !holder.recalled_by.is_empty() {
-        return Ok(Vec::new());
+    let holder = read::<HolderRow>(view, &rows::holder(document, receiver));
+    if holder.is_none_or(|holder| !holder.recalled_by.is_empty()) {
+        return Vec::new();
     }
-    let copy = recall_copy(view, document, &holder, receiver, &recall, own_15.as_ref())?;
+    let copy = recall_copy(view, document, receiver, &recall, own_15.as_ref());
     if copy.unserved {
         for receiver in &mut recall.receivers {
             receiver.state = DeliveryState::Recalled.into();
         }
     }
-    Ok(before(Fact::PackageAccepted(Box::new(recall)), copy.facts))
+    before(Fact::PackageAccepted(Box::new(recall)), copy.facts)
 }
 
 /// The 15 that the axis made for a receiver; of several for one receiver, the one that names
@@ -383,36 +377,17 @@ struct RecalledCopy {
     facts: Vec<Fact>,
 }
 
-/// Takes a document's deliveries back from one receiver: the one that brought it, and those
-/// of updates under the same key.
+/// Takes a document's deliveries back from one receiver: those that brought it.
 fn recall_copy(
     view: &dyn View,
     document: DocumentKey,
-    holder: &HolderRow,
     receiver: AgencyId,
     cause: &PackageAccepted,
     answer: Option<&PackageAccepted>,
-) -> Result<RecalledCopy, Conflict> {
-    let mut packages = vec![package_id(&holder.package)?];
-    for (_, value) in view.scan(&rows::repeats(document, receiver)) {
-        let names = <NamesPackageRow as prost::Message>::decode(value.as_slice());
-        if let Ok(names) = names
-            && let Some(id) = PackageId::from_slice(&names.package)
-            && !packages.contains(&id)
-        {
-            packages.push(id);
-        }
-    }
+) -> RecalledCopy {
     let mut facts = Vec::new();
     let mut unserved = true;
-    for package in packages {
-        let id = DeliveryId::of(package, receiver);
-        let Some(row) = read::<DeliveryRow>(view, &rows::delivery(id)) else {
-            return Err(Conflict::NotFound);
-        };
-        if row.business == 1 {
-            continue;
-        }
+    for (id, row) in brought(view, document, receiver) {
         unserved &= !row.fetched
             && !matches!(
                 row.state(),
@@ -429,7 +404,7 @@ fn recall_copy(
     if unserved && let Some(answer) = answer {
         facts.push(Fact::PackageAccepted(Box::new(answer.clone())));
     }
-    Ok(RecalledCopy { unserved, facts })
+    RecalledCopy { unserved, facts }
 }
 
 fn recalled(
@@ -513,7 +488,7 @@ fn status(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflic
     if let Some(holder) = &holder {
         if is_recall {
             let answer = own_15_for(&own_15, to, None);
-            let recalled = recall_copy(view, document, holder, to, &package, answer)?;
+            let recalled = recall_copy(view, document, to, &package, answer);
             if recalled.unserved
                 && let Some(receiver) = package.receivers.first_mut()
             {
@@ -521,7 +496,7 @@ fn status(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflic
             }
             more = recalled.facts;
         } else if facts.code == 15 && !holder.recalled_by.is_empty() {
-            more.extend(agreed(view, holder, cell_receiver, &package)?);
+            more.extend(agreed(view, document, cell_receiver, &package));
         }
     }
     // The receiver's own 01 after the axis's is recorded and not delivered again.
@@ -538,21 +513,22 @@ fn status(view: &dyn View, accept: Accept) -> Result<Decision<Accepted>, Conflic
     Ok(accepted(more, id, reached))
 }
 
-/// The receiver agreed to a recall: its fetched delivery ends as recalled.
+/// The receiver agreed to a recall: what it fetched of the document ends as recalled.
 fn agreed(
     view: &dyn View,
-    holder: &HolderRow,
+    document: DocumentKey,
     receiver: AgencyId,
     answer: &PackageAccepted,
-) -> Result<Option<Fact>, Conflict> {
-    let delivery = DeliveryId::of(package_id(&holder.package)?, receiver);
-    let Some(row) = read::<DeliveryRow>(view, &rows::delivery(delivery)) else {
-        return Ok(None);
-    };
-    let Step::To(to) = step(row.state(), Change::Recalled) else {
-        return Ok(None);
-    };
-    Ok(Some(recalled(delivery, &row, to, answer)))
+) -> Vec<Fact> {
+    let brought = brought(view, document, receiver).into_iter();
+    brought
+        .filter_map(
+            |(delivery, row)| match step(row.state(), Change::Recalled) {
+                Step::To(to) => Some(recalled(delivery, &row, to, answer)),
+                _ => None,
+            },
+        )
+        .collect()
 }
 
 /// The answer to a change of a delivery: (state, round, changed).

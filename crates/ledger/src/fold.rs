@@ -17,7 +17,7 @@ use crate::owed;
 use crate::publication;
 use crate::rows::{
     self, CellEventRow, CellRow, DeliveryRow, DocumentKey, HolderRow, KeyTextRow, NamesPackageRow,
-    PackageRow, PointerRow, UnmatchedRow, WatchRow, read,
+    PackageRow, PointerRow, UnmatchedRow, View, WatchRow, read,
 };
 
 /// The fold's version; another one in the index means a rebuild.
@@ -287,22 +287,45 @@ fn mark_recalled(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyI
     owed::ended(layer, document, receiver);
     holder.recalled_by = by.to_vec();
     layer.put(key, &holder);
-    // Its delivery, and those of updates under the same key, are offered no more.
-    let mut packages = vec![holder.package];
-    for (_, value) in rows::View::scan(layer, &rows::repeats(document, receiver)) {
-        if let Ok(names) = <NamesPackageRow as prost::Message>::decode(value.as_slice()) {
-            packages.push(names.package);
-        }
+    for (delivery, row) in brought(layer, document, receiver) {
+        let recalled = DeliveryRow {
+            recalled: true,
+            ..row
+        };
+        layer.put(rows::delivery(delivery), &recalled);
     }
-    for package in packages.iter().filter_map(|id| PackageId::from_slice(id)) {
-        let key = rows::delivery(DeliveryId::of(package, receiver));
-        if let Some(mut delivery) = read::<DeliveryRow>(layer, &key)
-            && delivery.business != 1
+}
+
+/// The deliveries that brought a document to a receiver: of the package that it holds, and of
+/// updates under the same DocumentId. Recalls bring nothing.
+pub(crate) fn brought(
+    view: &dyn View,
+    document: DocumentKey,
+    receiver: AgencyId,
+) -> Vec<(DeliveryId, DeliveryRow)> {
+    let Some(holder) = read::<HolderRow>(view, &rows::holder(document, receiver)) else {
+        return Vec::new();
+    };
+    let mut packages: Vec<PackageId> = PackageId::from_slice(&holder.package).into_iter().collect();
+    for (_, value) in view.scan(&rows::repeats(document, receiver)) {
+        let names = <NamesPackageRow as prost::Message>::decode(value.as_slice());
+        let package = names
+            .ok()
+            .and_then(|names| PackageId::from_slice(&names.package));
+        if let Some(package) = package
+            && !packages.contains(&package)
         {
-            delivery.recalled = true;
-            layer.put(key, &delivery);
+            packages.push(package);
         }
     }
+    packages
+        .into_iter()
+        .filter_map(|package| {
+            let delivery = DeliveryId::of(package, receiver);
+            let row = read::<DeliveryRow>(view, &rows::delivery(delivery))?;
+            (row.business != 1).then_some((delivery, row))
+        })
+        .collect()
 }
 
 /// A place in the journal: the record, and the fact's number in it.

@@ -15,7 +15,7 @@ use crate::index::{Index, IndexError, OpenedIndex};
 use crate::layer::Layer;
 use crate::open::Open;
 use crate::registry::Registry;
-use crate::rows::{self, DeliveryRow, DocumentKey, HolderRow, Key, View, read};
+use crate::rows::{self, DeliveryRow, DocumentKey, Key, View, read};
 use crate::sequencer::{highest_package, packed};
 
 /// Rows that are written to the index at once while it is made again.
@@ -337,12 +337,8 @@ fn marked(view: &dyn View, package: &PackageAccepted) -> Vec<DeliveryId> {
     {
         copies.push((document, AgencyId(receiver)));
     }
-    let held = |(document, receiver): (DocumentKey, AgencyId)| {
-        let holder: HolderRow = read(view, &rows::holder(document, receiver))?;
-        Some(DeliveryId::of(
-            PackageId::from_slice(&holder.package)?,
-            receiver,
-        ))
-    };
-    copies.into_iter().filter_map(held).collect()
+    let brought = copies
+        .into_iter()
+        .flat_map(|(document, receiver)| fold::brought(view, document, receiver));
+    brought.map(|(delivery, _)| delivery).collect()
 }

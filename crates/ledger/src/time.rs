@@ -2,10 +2,12 @@
 //! fixed offset needs no zone database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
+use tokio::sync::watch;
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -90,6 +92,26 @@ struct Set {
     /// The moment, or how far it is ahead of the system's clock if it passes.
     ms: AtomicI64,
     passes: bool,
+    /// How far the steady time is ahead of the system's, in milliseconds.
+    passed: AtomicU64,
+    moved: watch::Sender<()>,
+}
+
+/// Tells when a test has moved a clock.
+#[derive(Debug)]
+pub struct Moves(Option<watch::Receiver<()>>);
+
+impl Moves {
+    /// Resolves when the clock was moved since the last call, or since [`Clock::moves`]; never
+    /// with the system's clock.
+    pub async fn next(&mut self) {
+        if let Some(moved) = &mut self.0
+            && moved.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 impl Clock {
@@ -113,7 +135,12 @@ impl Clock {
 
     fn set(ms: i64, passes: bool) -> Self {
         let ms = AtomicI64::new(ms);
-        Self(Some(Arc::new(Set { ms, passes })))
+        Self(Some(Arc::new(Set {
+            ms,
+            passes,
+            passed: AtomicU64::new(0),
+            moved: watch::Sender::new(()),
+        })))
     }
 
     /// Now.
@@ -135,11 +162,40 @@ impl Clock {
         self.0.as_ref().is_none_or(|set| set.passes)
     }
 
-    /// Moves a test's clock; the system's does not move.
+    /// Now by a time that never jumps: for what ends after a while, whatever becomes of the
+    /// clock. Only its differences mean something.
+    #[must_use]
+    pub fn steady(&self) -> Instant {
+        let now = Instant::now();
+        let passed = self
+            .0
+            .as_ref()
+            .map_or(0, |set| set.passed.load(Ordering::SeqCst));
+        now.checked_add(Duration::from_millis(passed))
+            .unwrap_or(now)
+    }
+
+    /// Sets a test's clock forward or back, as somebody may who sets a computer's; the system's
+    /// does not move. No time passes by that: [`Clock::steady`] stays.
     pub fn advance(&self, ms: i64) {
         if let Some(set) = &self.0 {
             set.ms.fetch_add(ms, Ordering::SeqCst);
+            set.moved.send_replace(());
         }
+    }
+
+    /// Lets so many milliseconds pass for a test's clock, steady time and all.
+    pub fn pass(&self, ms: u64) {
+        if let Some(set) = &self.0 {
+            set.passed.fetch_add(ms, Ordering::SeqCst);
+            self.advance(i64::try_from(ms).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// For waiting until a test moves the clock.
+    #[must_use]
+    pub fn moves(&self) -> Moves {
+        Moves(self.0.as_ref().map(|set| set.moved.subscribe()))
     }
 }
 
@@ -156,6 +212,19 @@ mod tests {
         assert_eq!(at.edxml(), "2026/11/22 08:00:00");
         assert_eq!(Ms::parse(&at.iso_ms()), Ok(at));
         assert_eq!(Ms::parse("2026-11-22T08:00:00.123"), Ok(at));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_lets_no_time_pass() {
+        let clock = Clock::standing_at(Ms(1_000));
+        let before = clock.steady();
+        clock.advance(-500);
+        assert_eq!(clock.now(), Ms(500));
+        assert!(clock.steady() < before + Duration::from_secs(3_600));
+        clock.pass(3_600_000);
+        assert_eq!(clock.now(), Ms(3_600_500));
+        assert!(clock.steady() >= before + Duration::from_secs(3_600));
+        Clock::system().pass(1_000);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! * `lint`: what can be said without running anything: format, clippy, docs, licences, advisories.
 //! * `sabotage`: breaks one promise at a time in a copy of the tree and names the test that notices.
 //! * `fuzz`: the package format's fuzz bodies under libFuzzer, where a nightly toolchain is.
+//! * `model`: the exchange against a model of it, many random cases long.
 //! * `duties`: runs the tests that prove the duties and writes `docs/duties.md`.
 //! * `bench`: drives a real daemon and prints rates, latencies, CPU per package and memory.
 //!
@@ -21,6 +22,7 @@ mod duties;
 mod fences;
 mod fuzz;
 mod lint;
+mod model;
 mod need;
 mod parts;
 mod sabotage;
@@ -45,6 +47,8 @@ enum Chore {
     Sabotage(sabotage::Args),
     /// Fuzz the package format under libFuzzer; needs a nightly toolchain.
     Fuzz(fuzz::Args),
+    /// The exchange against its model: random cases, the table of what they met.
+    Model(model::Args),
     /// Run the tests that prove the duties, and write the page that says so.
     Duties(duties::Args),
     /// Drive a real daemon and measure it.
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Lint(args) => lint::run(&args),
         Chore::Sabotage(args) => sabotage::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Model(args) => model::run(&args),
         Chore::Duties(args) => duties::run(&args),
         Chore::Bench(args) => bench::run(&args),
     });

@@ -357,9 +357,12 @@ impl Model {
         cell.seen.insert(code);
         cell.own = true;
         if let Some(copy) = copy.filter(|copy| code == 15 && copy.recalled) {
-            let delivery = self.deliveries.get_mut(&(copy.package, from)).unwrap();
-            if let Step::To(to) = step(delivery.state, Change::Recalled) {
-                delivery.state = to;
+            let more = copy.more.iter().map(|(package, _)| *package);
+            for package in std::iter::once(copy.package).chain(more) {
+                let delivery = self.deliveries.get_mut(&(package, from)).unwrap();
+                if let Step::To(to) = step(delivery.state, Change::Recalled) {
+                    delivery.state = to;
+                }
             }
         }
         Ok(true)
