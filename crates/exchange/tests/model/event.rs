@@ -37,6 +37,8 @@ pub(crate) enum Among {
     Leased,
     /// The dead ones, if there are any.
     Dead,
+    /// Those dead or dropped, if there are any.
+    GivenUp,
 }
 
 /// Which round a settle names.
@@ -164,7 +166,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         35 => received(),
         7 => handled(),
         3 => (0_usize..7).prop_map(Event::Pause),
-        5 => select(PASSES.to_vec()).prop_map(Event::Pass),
+        7 => select(PASSES.to_vec()).prop_map(Event::Pass),
         2 => select(vec![-3_600_i64, 7_200]).prop_map(Event::Set),
         5 => Just(Event::Restart),
         5 => Just(Event::Kill),
@@ -179,8 +181,8 @@ fn agencies() -> impl Strategy<Value = BTreeSet<Agency>> {
 
 /// What a sender does.
 fn sent() -> impl Strategy<Value = Event> {
-    let from = || 0_usize..2;
-    let key = || 0_u8..3;
+    let from = || prop_oneof![3 => Just(0_usize), 1 => Just(1)];
+    let key = || prop_oneof![4 => Just(0_u8), 3 => Just(1), 1 => Just(2)];
     let whose = || {
         prop_oneof![
             4 => Just(Whose::Document),
@@ -207,17 +209,11 @@ fn sent() -> impl Strategy<Value = Event> {
 
 fn pick(leased: u32) -> impl Strategy<Value = Pick> {
     let among = prop_oneof![
-        leased => Just(Among::Leased),
-        1 => Just(Among::All),
+        3 * leased => Just(Among::Leased),
+        2 => Just(Among::All),
+        1 => Just(Among::GivenUp),
     ];
     (among, any::<u16>()).prop_map(|(among, number)| Pick { among, number })
-}
-
-fn any_delivery() -> impl Strategy<Value = Pick> {
-    any::<u16>().prop_map(|number| Pick {
-        among: Among::All,
-        number,
-    })
 }
 
 /// What a receiver does, and an operator for it, in one transaction.
@@ -243,8 +239,8 @@ fn received() -> impl Strategy<Value = Event> {
             .prop_map(|(pick, outcome, round, foreign)| {
                 Event::Settle { pick, outcome, round, foreign }
             }),
-        2 => any_delivery().prop_map(Event::Download),
-        2 => (prop_oneof![3 => dead, 1 => any_delivery()], any::<bool>())
+        2 => pick(1).prop_map(Event::Download),
+        4 => (prop_oneof![3 => dead, 1 => pick(1)], prop::bool::weighted(0.4))
             .prop_map(|(pick, retry)| Event::Revive { pick, retry }),
     ]
 }
@@ -254,7 +250,7 @@ fn handled() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => pick(1).prop_map(Event::Extend),
         3 => (0_usize..3).prop_map(Event::Stream),
-        3 => any_delivery().prop_map(Event::Redeliver),
+        3 => pick(1).prop_map(Event::Redeliver),
     ]
 }
 

@@ -66,12 +66,13 @@ fn one(start: &Start, seed: u64, number: u64, hits: &RefCell<Hits>) -> Result<()
         ..ProptestConfig::default()
     };
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let tree = prop::collection::vec(event::event(), STEPS).new_tree(&mut runner);
+    let cases = (1_u32..3, prop::collection::vec(event::event(), STEPS));
+    let tree = cases.new_tree(&mut runner);
     let tree = tree.map_err(|reason| reason.to_string())?;
-    let events = tree.current();
-    let ran = runner.run_one(tree, |events| {
+    let (_, events) = tree.current();
+    let ran = runner.run_one(tree, |(unsettled, events)| {
         let mut hits = hits.borrow_mut();
-        run(case::case(start, &events, &mut hits)).map_err(TestCaseError::fail)
+        run(case::case(start, unsettled, &events, &mut hits)).map_err(TestCaseError::fail)
     });
     match ran {
         Ok(_) => Ok(()),
@@ -140,7 +141,7 @@ fn the_exchange_is_what_its_model_says_whatever_happens_to_it() {
 pub(crate) fn holds(events: &[Event]) {
     let ran: Result<(), Wrong> = run(async {
         let start = Start::new().await;
-        case::case(&start, events, &mut Hits::default()).await
+        case::case(&start, 2, events, &mut Hits::default()).await
     });
     if let Err(wrong) = ran {
         panic!("{wrong}");

@@ -23,8 +23,6 @@ pub(crate) type Document = (Agency, String);
 pub(crate) const SERVED_BY: [System; 4] = [0, 1, 2, 2];
 /// Whether the axis acknowledges for a system.
 pub(crate) const ACKNOWLEDGES: [bool; 3] = [true, true, false];
-/// Unsettled leases after which a delivery is dead.
-pub(crate) const UNSETTLED: u32 = 2;
 /// How long a lease lasts, in milliseconds.
 pub(crate) const LEASE: u64 = 300_000;
 /// What a round serves of each lane.
@@ -183,6 +181,8 @@ pub(crate) struct Offered {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
+    /// Unsettled leases after which a delivery is dead.
+    unsettled: u32,
     pub(crate) packages: Vec<Package>,
     pub(crate) deliveries: BTreeMap<DeliveryNo, Delivery>,
     copies: BTreeMap<(Document, Agency), Copy>,
@@ -205,6 +205,14 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Before anything was sent, with so many leases until a delivery is dead.
+    pub(crate) fn new(unsettled: u32) -> Self {
+        Self {
+            unsettled,
+            ..Self::default()
+        }
+    }
+
     fn begin(&mut self) {
         self.seq += 1;
         self.number = 0;
@@ -766,7 +774,7 @@ impl Model {
         self.leases.remove(&number);
         let tried = self.tried.entry(number).or_default();
         tried.unsettled += 1;
-        if tried.unsettled >= UNSETTLED {
+        if tried.unsettled >= self.unsettled {
             self.tried.remove(&number);
             let delivery = self.deliveries.get_mut(&number).unwrap();
             if matches!(delivery.state, S::Pending | S::Fetched) {

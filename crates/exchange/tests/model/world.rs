@@ -17,7 +17,7 @@ use ledger::time::{Clock, Ms};
 use crate::event::CODES;
 use crate::model::{
     ACKNOWLEDGES, Agency, DeliveryNo, Document, Early, LEASE, Model, PackageNo, SERVED_BY, System,
-    UNSETTLED, What,
+    What,
 };
 
 /// A morning in Vietnam.
@@ -205,7 +205,7 @@ impl Start {
             }
         }
         let clock = Clock::standing_at(MORNING);
-        let options = options(folder.path(), &disk, &clock);
+        let options = options(folder.path(), &disk, &clock, 0);
         let exchange = Exchange::open(options, |_, _| {}).await.unwrap();
         let mut csv = "code,code_2020,name,parent\n".to_owned();
         for (number, code) in CODES.iter().enumerate() {
@@ -240,12 +240,12 @@ pub(crate) fn name(system: System) -> String {
     format!("he-thong-{system}")
 }
 
-fn options(folder: &Path, disk: &SimDisk, clock: &Clock) -> Options {
+fn options(folder: &Path, disk: &SimDisk, clock: &Clock, unsettled: u32) -> Options {
     let mut options = Options::new(folder.join("data"));
     options.disk = Arc::new(disk.clone());
     options.clock = clock.clone();
     options.segment_size = 320 << 10;
-    options.max_unsettled_leases = UNSETTLED;
+    options.max_unsettled_leases = unsettled;
     options.lease = Duration::from_millis(LEASE);
     options.limits.max_pushes_per_second = 0;
     options
@@ -254,6 +254,7 @@ fn options(folder: &Path, disk: &SimDisk, clock: &Clock) -> Options {
 /// One life after the other of one province.
 pub(crate) struct World<'s> {
     start: &'s Start,
+    unsettled: u32,
     pub(crate) disk: SimDisk,
     pub(crate) clock: Clock,
     exchange: Option<Exchange>,
@@ -264,9 +265,11 @@ pub(crate) struct World<'s> {
 }
 
 impl<'s> World<'s> {
-    pub(crate) async fn new(start: &'s Start) -> Result<Self, Wrong> {
+    /// A province of its own, where a delivery is dead after so many unsettled leases.
+    pub(crate) async fn new(start: &'s Start, unsettled: u32) -> Result<Self, Wrong> {
         let mut world = Self {
             start,
+            unsettled,
             disk: whole(&start.disk.now()),
             clock: Clock::standing_at(Ms(MORNING.0 + LATER)),
             exchange: None,
@@ -284,7 +287,8 @@ impl<'s> World<'s> {
     }
 
     async fn open(&mut self) -> Result<(), Wrong> {
-        let options = options(self.start.folder.path(), &self.disk, &self.clock);
+        let folder = self.start.folder.path();
+        let options = options(folder, &self.disk, &self.clock, self.unsettled);
         let opened = Exchange::open(options, |_, _| {}).await;
         let exchange = opened.map_err(|error| format!("it does not open: {error:?}"))?;
         self.peers.clear();
