@@ -472,6 +472,13 @@ async fn happen(
             // Unknown: send again.
             plain(world, model, of, hits).await
         }
+        Event::Stumble(system) => {
+            let stream = Event::Stream(*system);
+            if !model.streams[*system] {
+                plain(world, model, &stream, hits).await?;
+            }
+            plain(world, model, &stream, hits).await
+        }
         _ => plain(world, model, event, hits).await,
     }
 }

@@ -120,6 +120,8 @@ pub(crate) enum Event {
     Download(Pick),
     /// Attaches a stream, or ends it.
     Stream(System),
+    /// A stream comes, takes everything, and goes.
+    Stumble(System),
     Redeliver(Pick),
     Revive {
         pick: Pick,
@@ -162,7 +164,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             }
         });
     prop_oneof![
-        28 => sent(),
+        26 => sent(),
         35 => received(),
         7 => handled(),
         3 => (0_usize..7).prop_map(Event::Pause),
@@ -250,6 +252,7 @@ fn handled() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => pick(1).prop_map(Event::Extend),
         3 => (0_usize..3).prop_map(Event::Stream),
+        2 => (0_usize..3).prop_map(Event::Stumble),
         3 => pick(1).prop_map(Event::Redeliver),
     ]
 }
