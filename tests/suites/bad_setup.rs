@@ -15,6 +15,7 @@ fn serve(data: &Path, config: Option<&Path>) -> Finished {
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", "127.0.0.1:0")
         .env("AXIS_CONSOLE_LISTEN", "127.0.0.1:0")
+        .env("AXIS_VXP_LISTEN", "127.0.0.1:0")
         .run(args)
         .unwrap();
     assert!(refused.stdout.is_empty(), "it said that it was ready");
@@ -85,6 +86,7 @@ fn a_listener_off_loopback_needs_tls() {
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", "0.0.0.0:0")
         .env("AXIS_CONSOLE_LISTEN", "127.0.0.1:0")
+        .env("AXIS_VXP_LISTEN", "127.0.0.1:0")
         .run(args!["serve", "--data", folder.path().join("data"),])
         .unwrap()
         .code(2)
@@ -111,6 +113,7 @@ fn a_port_or_a_folder_in_use_is_told() {
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", house.axis.grpc().to_string())
         .env("AXIS_CONSOLE_LISTEN", "127.0.0.1:0")
+        .env("AXIS_VXP_LISTEN", "127.0.0.1:0")
         .run(args!["serve", "--data", data])
         .unwrap()
         .code(1)

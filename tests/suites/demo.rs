@@ -106,6 +106,7 @@ fn the_demo_is_a_story_that_a_person_can_read() -> Result<()> {
         "CONFLICT",
         "74:7 NOT_WELL_FORMED",
         "06 hoàn thành",
+        "VXP (SDK quốc gia)",
         "demo-hoa-toc, demo-thuong",
         "Văn bản gửi nhầm địa chỉ, không thuộc thẩm quyền",
         "Thu hồi trước khi lấy (a recall before the fetch)",

@@ -199,6 +199,7 @@ fn a_disk_that_cannot_be_written_is_told_and_can_still_be_verified() {
     let refused = Cli::new()
         .env("AXIS_GRPC_LISTEN", "127.0.0.1:0")
         .env("AXIS_CONSOLE_LISTEN", "127.0.0.1:0")
+        .env("AXIS_VXP_LISTEN", "127.0.0.1:0")
         .run(args!["serve", "--data", data])
         .unwrap()
         .code(1)

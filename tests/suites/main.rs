@@ -37,3 +37,4 @@ mod serving;
 mod smoke;
 mod top;
 mod verifying;
+mod vxp;

@@ -176,6 +176,7 @@ fn one_flipped_byte_in_a_copy_is_found_with_segment_and_offset() {
         let refused = Cli::new()
             .env("AXIS_GRPC_LISTEN", "127.0.0.1:0")
             .env("AXIS_CONSOLE_LISTEN", "127.0.0.1:0")
+            .env("AXIS_VXP_LISTEN", "127.0.0.1:0")
             .run(args!["serve", "--data", folder])
             .unwrap();
         if folder == &inline {

@@ -59,6 +59,7 @@ mod refused;
 mod rights;
 mod server;
 mod service;
+pub mod vxp;
 
 pub use admin::{SOCKET, path as admin_socket};
 pub use certificate::{Certificate, CertificateError};

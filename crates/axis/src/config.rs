@@ -7,6 +7,7 @@
 mod alerts;
 mod bus;
 mod notices;
+mod vxp;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) use self::alerts::Alerts;
 pub(crate) use self::bus::Bus;
 pub(crate) use self::notices::Notices;
+pub(crate) use self::vxp::Vxp;
 use crate::cli::VERSION;
 
 /// Everything `axis serve` can be told.
@@ -34,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) grpc: Grpc,
     /// The HTTP listener: health and metrics.
     pub(crate) console: Console,
+    /// The listener for systems that use the national SDK.
+    pub(crate) vxp: Vxp,
     /// What one system may ask for.
     pub(crate) limits: Limits,
     /// Leases and windows.
@@ -340,7 +344,7 @@ impl Config {
 
     /// The certificates of the listeners.
     pub(crate) fn certificates(&self) -> Vec<PathBuf> {
-        let files = [&self.grpc.tls, &self.console.tls];
+        let files = [&self.grpc.tls, &self.console.tls, &self.vxp.tls];
         let mut files: Vec<_> = files
             .into_iter()
             .flat_map(|tls| [tls.cert.clone(), tls.client_crl.clone()])
@@ -357,6 +361,12 @@ impl Config {
         options
     }
 
+    /// What the VXP listener is told of it.
+    pub(crate) fn vxp_web_options(&self) -> api::WebOptions {
+        self.vxp
+            .web_options(Duration::from_secs(self.grpc.drain_seconds))
+    }
+
     /// What the exchange is told of it.
     pub(crate) fn exchange_options(&self) -> exchange::Options {
         exchange::Options {
@@ -370,6 +380,8 @@ impl Config {
                 max_bytes_in_flight: self.limits.max_bytes_in_flight,
                 max_pushes_per_second: self.limits.max_pushes_per_second,
                 max_open_deliveries: self.limits.max_open_deliveries,
+                max_requests: self.vxp.max_requests,
+                max_requests_per_second: self.vxp.max_requests_per_second,
             },
             lease: Duration::from_secs(self.delivery.lease_seconds),
             max_unsettled_leases: self.delivery.max_unsettled_leases,
@@ -403,8 +415,9 @@ impl Config {
         if let Some(listen) = listen_variable(environment, "AXIS_CONSOLE_LISTEN")? {
             self.console.listen = listen;
         }
-        // This listener does not exist yet; a wrong value is wrong all the same.
-        listen_variable(environment, "AXIS_VXP_LISTEN")?;
+        if let Some(listen) = listen_variable(environment, "AXIS_VXP_LISTEN")? {
+            self.vxp.listen = listen;
+        }
         self.bus.override_from(environment)?;
         if let Some(filter) = environment("AXIS_LOG") {
             check_filter("AXIS_LOG", &filter)?;
@@ -483,6 +496,7 @@ impl Config {
         self.alerts.check()?;
         self.bus.check()?;
         self.notices.check()?;
+        self.vxp.check()?;
         check_filter("log.filter", &self.log.filter)?;
         self.check_places()?;
         self.check_tls()

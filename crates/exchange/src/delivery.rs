@@ -254,6 +254,18 @@ impl Exchange {
         })
     }
 
+    /// A receiver says that it is at a delivery: known, noted in the log, nothing changes.
+    ///
+    /// # Errors
+    /// NOT_FOUND, FOREIGN_DELIVERY.
+    pub async fn note_progress(&self, peer: &Peer, delivery: DeliveryId) -> Result<(), Refusal> {
+        let inner = &self.inner;
+        inner.still_valid(peer)?;
+        inner.own_delivery(peer.system(), delivery).await?;
+        tracing::info!(system = %peer.system(), %delivery, "the receiver is at it");
+        Ok(())
+    }
+
     /// Makes a fetch's lease last longer, counted from now; says until when.
     ///
     /// # Errors
@@ -275,11 +287,24 @@ impl Exchange {
     /// # Errors
     /// NOT_FOUND, FOREIGN_DELIVERY, RECALLED, REMOVED, WRONG_STATE while it is held.
     pub async fn download(&self, peer: &Peer, delivery: DeliveryId) -> Result<Offer, Refusal> {
+        self.download_by(peer, delivery, "download").await
+    }
+
+    /// The same by another way than axis.v1: `via` stands in the history.
+    ///
+    /// # Errors
+    /// As [`Exchange::download`].
+    pub async fn download_by(
+        &self,
+        peer: &Peer,
+        delivery: DeliveryId,
+        via: &'static str,
+    ) -> Result<Offer, Refusal> {
         let inner = &self.inner;
         inner.still_valid(peer)?;
         let row = inner.own_delivery(peer.system(), delivery).await?;
         inner.may_leave(peer.system(), &row)?;
-        let (row, package, content) = inner.serve(row, delivery, peer.actor(), "download").await?;
+        let (row, package, content) = inner.serve(row, delivery, peer.actor(), via).await?;
         let header = inner.header(delivery, &row, &package, 0, None);
         Ok(Offer { header, content })
     }

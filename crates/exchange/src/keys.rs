@@ -126,6 +126,12 @@ impl Sealer {
         Some(key)
     }
 
+    /// The text of a sealed key, as it was told when it was made.
+    pub(crate) fn text(&self, system: &str, sealed: &[u8]) -> Option<Zeroizing<String>> {
+        let key = self.unseal(system, sealed)?;
+        Some(Zeroizing::new(URL_SAFE_NO_PAD.encode(&key[..])))
+    }
+
     /// Whether `text` is the key that was sealed; compared in constant time.
     pub(crate) fn matches(&self, system: &str, sealed: &[u8], text: &str) -> bool {
         let given = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim()).unwrap_or_default());

@@ -21,7 +21,15 @@ struct Usage {
     refusals: DefaultDirectRateLimiter,
     blocks: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    requests: Option<DefaultDirectRateLimiter>,
     unsaid: u32,
+}
+
+/// One request of a system under way; its place is given back when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    _place: Arc<OwnedSemaphorePermit>,
 }
 
 /// All systems' usage. The registry bounds how many there are.
@@ -84,6 +92,9 @@ impl Usages {
                     .min(Semaphore::MAX_PERMITS),
             )),
             streams: Arc::new(Semaphore::new(limits.max_streams as usize)),
+            turns: Arc::new(Semaphore::new(limits.max_requests as usize)),
+            requests: NonZeroU32::new(limits.max_requests_per_second)
+                .map(|rate| RateLimiter::direct(Quota::per_second(rate))),
             unsaid: 0,
         }))
     }
@@ -102,6 +113,23 @@ impl Usages {
                 blocks: Arc::clone(&usage.blocks),
                 held: None,
                 bytes: 0,
+            })
+        })
+    }
+
+    /// Begins a request.
+    pub(crate) fn request(&self, system: &SystemId) -> Result<Turn, Refusal> {
+        self.of(system, |usage| {
+            if let Some(requests) = &usage.requests
+                && requests.check().is_err()
+            {
+                return Err(over("requests a second", "số yêu cầu mỗi giây", 1_000));
+            }
+            let place = Arc::clone(&usage.turns).try_acquire_owned();
+            let place =
+                place.map_err(|_| over("requests at once", "số yêu cầu cùng lúc", 1_000))?;
+            Ok(Turn {
+                _place: Arc::new(place),
             })
         })
     }
@@ -166,6 +194,22 @@ mod tests {
         usages.push(&b).unwrap().grow(8 << 10).unwrap();
         drop(first);
         usages.push(&a).unwrap().grow(8 << 10).unwrap();
+    }
+
+    #[test]
+    fn requests_at_once_and_a_second_are_bounded_for_each_system_alone() {
+        let (usages, a) = usages(Limits {
+            max_requests: 2,
+            max_requests_per_second: 1_000,
+            ..Limits::default()
+        });
+        let b = "b".parse().unwrap();
+        let first = usages.request(&a).unwrap();
+        let _second = usages.request(&a).unwrap();
+        assert_eq!(usages.request(&a).unwrap_err().name, Name::LimitReached);
+        let _other = usages.request(&b).unwrap();
+        drop((first.clone(), first));
+        usages.request(&a).unwrap();
     }
 
     #[test]

@@ -74,11 +74,24 @@ pub enum Credentials<'a> {
         /// The hash.
         spki_sha256: [u8; 32],
     },
+    /// A system's id, and a proof that only who has its key can give.
+    Signed {
+        /// The system's id.
+        system: &'a str,
+        /// The proof.
+        proof: &'a dyn Proof,
+    },
     /// The login that a broker has checked and put into a message (`user_id`).
     Broker {
         /// The user's name on the broker.
         user: &'a str,
     },
+}
+
+/// Something made with a system's key, as the signature of a request is.
+pub trait Proof: std::fmt::Debug {
+    /// Whether it was made with the key of this text; in constant time.
+    fn holds(&self, key: &str) -> bool;
 }
 
 /// A system that has shown who it is.
@@ -363,6 +376,15 @@ impl Exchange {
                     .find(|k| self.inner.sealer.matches(id, &k.sealed, key));
                 valid.map(|key| (system, Credential::Key(key.sealed.clone())))
             }),
+            Credentials::Signed { system, proof } => registry.system(system).and_then(|system| {
+                let id = &system.facts.system;
+                let sealer = &self.inner.sealer;
+                let valid = system.keys_at(registry.at()).find(|k| {
+                    let text = sealer.text(id, &k.sealed);
+                    text.is_some_and(|text| proof.holds(&text))
+                });
+                valid.map(|key| (system, Credential::Key(key.sealed.clone())))
+            }),
             Credentials::Certificate { spki_sha256 } => registry
                 .pinned(&spki_sha256)
                 .map(|system| (system, Credential::Pin(spki_sha256))),
@@ -393,6 +415,18 @@ impl Exchange {
             told.map_or(row.en, |detail| detail.message_en.as_str()),
         );
         self.inner.alerts.raise(Kind::BusJunk, subject, detail);
+    }
+
+    /// Begins a request of a system that asks by single requests (VXP): its place among those
+    /// at once is given back when the turn is dropped.
+    ///
+    /// # Errors
+    /// LIMIT_REACHED, NOT_SERVING.
+    pub fn begin_request(&self, peer: &Peer) -> Result<crate::RequestTurn, Refusal> {
+        if self.inner.closing.is_cancelled() {
+            return Err(Refusal::new(Name::NotServing).retry_after(5_000));
+        }
+        self.inner.usages.request(peer.system())
     }
 
     /// Whether the exchange takes packages: not closing, not read-only.

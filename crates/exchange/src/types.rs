@@ -857,6 +857,10 @@ pub struct Limits {
     pub max_pushes_per_second: u32,
     /// Open deliveries that wait for one system, unless the system has a number of its own.
     pub max_open_deliveries: u64,
+    /// Requests of one system at once, where each is one of its own (VXP).
+    pub max_requests: u32,
+    /// Such requests of one system in a second; 0 = no limit.
+    pub max_requests_per_second: u32,
 }
 
 impl Default for Limits {
@@ -867,6 +871,8 @@ impl Default for Limits {
             max_bytes_in_flight: 256 << 20,
             max_pushes_per_second: 1_000,
             max_open_deliveries: 5_000_000,
+            max_requests: 32,
+            max_requests_per_second: 200,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz`: the bodies of `crates/edxml/tests/fuzz` under libFuzzer.
+//! `cargo xtask fuzz`: the bodies of `tests/fuzz` of the crates that read what others write, under
+//! libFuzzer.
 //!
 //! `cargo xtask test --part fuzz` runs the same bodies on the stable toolchain, with a mutator of its
 //! own and without coverage; this chore is for longer, deeper runs.
@@ -8,18 +9,39 @@ use anyhow::{Result, bail};
 use crate::need;
 use crate::step::{Step, output};
 
-/// The targets of `crates/edxml/fuzz`; a test holds the list and the folder together.
-const TARGETS: &[&str] = &["package", "identifier", "date", "base64", "zip", "older"];
+/// A crate with fuzz bodies.
+struct Fuzzed {
+    /// Its folder.
+    folder: &'static str,
+    /// The targets in its folder `fuzz`; a test holds the list and the folder together.
+    targets: &'static [&'static str],
+    /// What libFuzzer begins from, beside what it found in former runs.
+    seeds: &'static [&'static str],
+}
 
-const FOLDER: &str = "crates/edxml/fuzz";
-
-/// What libFuzzer begins from, beside what it found in former runs.
-const SEEDS: &[&str] = &[
-    "crates/edxml/tests/data/documents",
-    "crates/edxml/tests/data/status",
-    "crates/edxml/tests/data/malformed",
-    "crates/edxml/tests/data/older-forms",
+const FUZZED: &[Fuzzed] = &[
+    Fuzzed {
+        folder: "crates/edxml",
+        targets: &["package", "identifier", "date", "base64", "zip", "older"],
+        seeds: &[
+            "crates/edxml/tests/data/documents",
+            "crates/edxml/tests/data/status",
+            "crates/edxml/tests/data/malformed",
+            "crates/edxml/tests/data/older-forms",
+        ],
+    },
+    Fuzzed {
+        folder: "crates/vxp",
+        targets: &["headers", "list", "body"],
+        seeds: &["crates/vxp/tests/vectors"],
+    },
 ];
+
+fn all() -> impl Iterator<Item = (&'static Fuzzed, &'static str)> {
+    FUZZED
+        .iter()
+        .flat_map(|fuzzed| fuzzed.targets.iter().map(move |target| (fuzzed, *target)))
+}
 
 /// How long, and what.
 #[derive(Debug, clap::Args)]
@@ -37,11 +59,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     if let Some(name) = args
         .target
         .iter()
-        .find(|name| !TARGETS.contains(&name.as_str()))
+        .find(|name| all().all(|(_, target)| target != name.as_str()))
     {
+        let known: Vec<_> = all().map(|(_, target)| target).collect();
         bail!(
             "no target is called `{name}`; there are: {}",
-            TARGETS.join(", ")
+            known.join(", ")
         );
     }
     if output("rustup", &["run", "nightly", "cargo", "--version"]).is_err() {
@@ -52,9 +75,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         );
     }
     need::ensure(&[&need::CARGO_FUZZ])?;
-    let chosen = |name: &&&str| args.target.is_empty() || args.target.iter().any(|t| t == *name);
-    for target in TARGETS.iter().filter(chosen) {
-        let corpus = format!("{FOLDER}/corpus/{target}");
+    let chosen = |name: &str| args.target.is_empty() || args.target.iter().any(|t| t == name);
+    for (fuzzed, target) in all().filter(|(_, name)| chosen(name)) {
+        let folder = format!("{}/fuzz", fuzzed.folder);
+        let corpus = format!("{folder}/corpus/{target}");
         std::fs::create_dir_all(&corpus)?;
         let seconds = format!("-max_total_time={}", args.seconds);
         let mut words = vec![
@@ -64,11 +88,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             "fuzz",
             "run",
             "--fuzz-dir",
-            FOLDER,
+            &folder,
             target,
             &corpus,
         ];
-        words.extend(SEEDS);
+        words.extend(fuzzed.seeds);
         // A package may be large; time and memory must not be.
         words.extend([
             "--",
@@ -97,31 +121,28 @@ mod tests {
     #[test]
     fn every_target_has_its_file_and_its_body() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let files: BTreeSet<String> = std::fs::read_dir(root.join(FOLDER).join("targets"))
-            .unwrap()
-            .map(|file| {
-                file.unwrap()
-                    .path()
-                    .file_stem()
-                    .unwrap()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect();
-        let known: BTreeSet<String> = TARGETS.iter().map(|&name| name.to_owned()).collect();
-        assert_eq!(files, known);
-        let manifest = std::fs::read_to_string(root.join(FOLDER).join("Cargo.toml")).unwrap();
-        let bodies =
-            std::fs::read_to_string(root.join("crates/edxml/tests/fuzz/bodies.rs")).unwrap();
-        for name in TARGETS {
-            assert!(
-                manifest.contains(&format!("path = \"targets/{name}.rs\"")),
-                "{name}"
-            );
-            assert!(bodies.contains(&format!("(\"{name}\", {name})")), "{name}");
-        }
-        for seeds in SEEDS {
-            assert!(root.join(seeds).is_dir(), "{seeds}");
+        for fuzzed in FUZZED {
+            let folder = root.join(fuzzed.folder);
+            let files: BTreeSet<String> = std::fs::read_dir(folder.join("fuzz/targets"))
+                .unwrap()
+                .map(|file| {
+                    let path = file.unwrap().path();
+                    path.file_stem().unwrap().to_string_lossy().into_owned()
+                })
+                .collect();
+            let known: BTreeSet<String> =
+                fuzzed.targets.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(files, known);
+            let manifest = std::fs::read_to_string(folder.join("fuzz/Cargo.toml")).unwrap();
+            let bodies = std::fs::read_to_string(folder.join("tests/fuzz/bodies.rs")).unwrap();
+            for name in fuzzed.targets {
+                let path = format!("path = \"targets/{name}.rs\"");
+                assert!(manifest.contains(&path), "{name}");
+                assert!(bodies.contains(&format!("(\"{name}\", {name})")), "{name}");
+            }
+            for seeds in fuzzed.seeds {
+                assert!(root.join(seeds).is_dir(), "{seeds}");
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulConnection;
@@ -19,9 +20,9 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::ConnectionLimits;
 use super::call::{self, Calls, Door};
 use super::tls::Current;
+use super::{ConnectionLimits, Remote};
 use crate::caller::Origin;
 use crate::certificate;
 
@@ -35,9 +36,6 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// How often the log says that nobody else gets in.
 const CROWDED: Duration = Duration::from_secs(60);
-
-/// Bytes of a request's head over HTTP/1.1, at most.
-const HEAD: usize = 64 << 10;
 
 /// Open connections of the admin socket, at most.
 const OPERATORS: usize = 64;
@@ -239,7 +237,13 @@ impl Connections {
     }
 
     /// Starts taking connections of web browsers and their like: HTTP/1.1 and HTTP/2.
-    pub(crate) fn accept_web(&self, from: TcpListener, tls: Option<Arc<Current>>, router: Router) {
+    pub(crate) fn accept_web(
+        &self,
+        from: TcpListener,
+        tls: Option<Arc<Current>>,
+        router: Router,
+        head: usize,
+    ) {
         let connections = self.clone();
         self.tracker.spawn(async move {
             while let Some(((stream, remote), place)) = connections.next(|| from.accept()).await {
@@ -248,11 +252,21 @@ impl Connections {
                 connections.tracker.clone().spawn(async move {
                     let _ = stream.set_nodelay(true);
                     match tls {
-                        None => connections.serve_web(stream, router).await,
+                        None => {
+                            let remote = Remote {
+                                address: remote,
+                                tls: false,
+                            };
+                            connections.serve_web(stream, router, remote, head).await;
+                        }
                         Some(tls) => {
                             let tls = tls.config().into();
                             if let Some(stream) = connections.handshake(stream, remote, tls).await {
-                                connections.serve_web(stream, router).await;
+                                let remote = Remote {
+                                    address: remote,
+                                    tls: true,
+                                };
+                                connections.serve_web(stream, router, remote, head).await;
                             }
                         }
                     }
@@ -262,7 +276,7 @@ impl Connections {
         });
     }
 
-    async fn serve_web<S>(&self, stream: S, router: Router)
+    async fn serve_web<S>(&self, stream: S, router: Router, remote: Remote, head: usize)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -271,7 +285,7 @@ impl Connections {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.handshake)
-            .max_buf_size(HEAD);
+            .max_buf_size(head);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -281,8 +295,9 @@ impl Connections {
             .keep_alive_timeout(self.limits.handshake);
         let known = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&known);
-        let service = tower::util::MapRequest::new(router, move |request| {
+        let service = tower::util::MapRequest::new(router, move |mut request: Request<_>| {
             seen.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(remote);
             request
         });
         let service = TowerToHyperService::new(service);

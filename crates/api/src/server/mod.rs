@@ -25,6 +25,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 pub use tls::{TlsError, TlsFiles};
+pub(crate) use web::Remote;
 pub use web::{WebListening, WebOptions, WebRunning, bind_web};
 
 use self::call::{Admit, Door};
@@ -166,13 +167,16 @@ pub struct Listening {
     tls: Option<Arc<tls::Current>>,
 }
 
-/// Binds a listener and reads its TLS files, if it has any; one that is not on loopback must.
+/// Binds a listener and reads its TLS files, if it has any; one that is not on loopback must,
+/// unless it asks each caller's address itself.
 async fn listen(
     asked: SocketAddr,
     files: Option<&TlsFiles>,
     protocols: &'static [&'static [u8]],
+    plain_elsewhere: bool,
 ) -> Result<(TcpListener, SocketAddr, Option<Arc<tls::Current>>), ServeError> {
-    if files.is_none() && !asked.ip().to_canonical().is_loopback() {
+    let needs_tls = !plain_elsewhere && !asked.ip().to_canonical().is_loopback();
+    if files.is_none() && needs_tls {
         return Err(ServeError::PlainListener(asked));
     }
     let tls = files
@@ -193,7 +197,7 @@ async fn listen(
 /// [`ServeError::PlainListener`], [`ServeError::Tls`], [`ServeError::Bind`].
 pub async fn bind(options: ServerOptions) -> Result<Listening, ServeError> {
     let files = options.tls.as_ref();
-    let (listener, address, tls) = listen(options.listen, files, &[b"h2"]).await?;
+    let (listener, address, tls) = listen(options.listen, files, &[b"h2"], false).await?;
     Ok(Listening {
         options,
         listener,

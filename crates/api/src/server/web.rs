@@ -24,6 +24,20 @@ pub struct WebOptions {
     pub limits: ConnectionLimits,
     /// How long requests under way may go on after the stop.
     pub grace: Duration,
+    /// Bytes of a request's head over HTTP/1.1, at most. Default 64 KiB.
+    pub head_bytes: usize,
+    /// The router refuses plain HTTP from where it must not come; the listener may then be
+    /// elsewhere than on loopback and without TLS. Default no.
+    pub plain_elsewhere: bool,
+}
+
+/// Who called, beside every request that the router gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remote {
+    /// The peer's address.
+    pub(crate) address: SocketAddr,
+    /// Whether the connection is under TLS.
+    pub(crate) tls: bool,
 }
 
 impl WebOptions {
@@ -38,6 +52,8 @@ impl WebOptions {
                 ..ConnectionLimits::default()
             },
             grace: Duration::from_secs(5),
+            head_bytes: 64 << 10,
+            plain_elsewhere: false,
         }
     }
 }
@@ -57,8 +73,13 @@ pub struct WebListening {
 /// [`ServeError::PlainListener`], [`ServeError::Tls`], [`ServeError::Bind`].
 pub async fn bind_web(options: WebOptions) -> Result<WebListening, ServeError> {
     let files = options.tls.as_ref();
-    let (listener, address, tls) =
-        super::listen(options.listen, files, &[b"h2", b"http/1.1"]).await?;
+    let (listener, address, tls) = super::listen(
+        options.listen,
+        files,
+        &[b"h2", b"http/1.1"],
+        options.plain_elsewhere,
+    )
+    .await?;
     Ok(WebListening {
         options,
         listener,
@@ -82,7 +103,7 @@ impl WebListening {
             let keep = Arc::clone(tls).keep(tls::RELOAD, connections.drain.clone());
             connections.keep_tls(keep);
         }
-        connections.accept_web(self.listener, self.tls, router);
+        connections.accept_web(self.listener, self.tls, router, self.options.head_bytes);
         let grace = self.options.grace;
         let task = tokio::spawn(async move {
             stop.cancelled().await;

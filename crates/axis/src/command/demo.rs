@@ -5,6 +5,7 @@ mod compare;
 mod rules;
 mod screen;
 mod script;
+mod sdk;
 mod stage;
 
 use api::client::Error;

@@ -42,6 +42,7 @@ pub(crate) struct Args {
 struct Ready {
     ready: bool,
     grpc: String,
+    vxp: String,
     console: String,
     admin: String,
 }
@@ -87,6 +88,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let web = api::bind_web(config.web_options())
         .await
         .map_err(|error| refused_listener("console", error))?;
+    let vxp = api::bind_web(config.vxp_web_options())
+        .await
+        .map_err(|error| refused_listener("vxp", error))?;
     let broker = open_broker(&config)?;
     let mut options = config.exchange_options();
     if let Some((amqp, vhost)) = &broker {
@@ -103,6 +107,17 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     let running = start(listening, &exchange, &stop).await?;
     let web = web.serve(console::router(&exchange, &metrics), stop.clone());
+    if config.vxp.is_plain_elsewhere() {
+        let from = &config.vxp.plain_http_from;
+        tracing::info!(
+            ?from,
+            "VXP takes plain HTTP from these networks: what passes there can be read on the way"
+        );
+    }
+    let vxp = vxp.serve(
+        api::vxp::router(&exchange, config.vxp.options()),
+        stop.clone(),
+    );
     let upkeep = tokio::spawn(metrics.upkeep(stop.clone()));
     let certificates = tokio::spawn(certificates::watch(
         exchange.clone(),
@@ -110,7 +125,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         stop.clone(),
     ));
     let notices = notices.map(|notices| tokio::spawn(notices.run(exchange.clone(), stop.clone())));
-    announce(&running, web.address(), args.json)?;
+    announce(&running, vxp.address(), web.address(), args.json)?;
     tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
     let watchdog = tokio::spawn(watchdog::feed(exchange.clone(), stop.clone()));
     let letters = broker.map(|(amqp, _)| {
@@ -124,7 +139,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     stop.cancel();
     let drained = drain(
         running,
-        web,
+        [vxp, web],
         letters,
         &exchange,
         Duration::from_secs(config.grpc.drain_seconds),
@@ -196,7 +211,7 @@ async fn start(
 /// hangs must not keep the process.
 async fn drain(
     running: Running,
-    web: WebRunning,
+    webs: [WebRunning; 2],
     letters: Option<JoinHandle<()>>,
     exchange: &Exchange,
     grace: Duration,
@@ -209,8 +224,10 @@ async fn drain(
         tracing::warn!("some calls did not end in time and are cut");
     }
     // Health has told of the stop meanwhile.
-    if tokio::time::timeout(grace, web.stopped()).await.is_err() {
-        tracing::warn!("some requests did not end in time and are cut");
+    for web in webs {
+        if tokio::time::timeout(grace, web.stopped()).await.is_err() {
+            tracing::warn!("some requests did not end in time and are cut");
+        }
     }
     if let Some(letters) = letters
         && tokio::time::timeout(grace, letters).await.is_err()
@@ -222,20 +239,26 @@ async fn drain(
     }
 }
 
-fn announce(running: &Running, console: SocketAddr, json: bool) -> Result<(), Failure> {
+fn announce(
+    running: &Running,
+    vxp: SocketAddr,
+    console: SocketAddr,
+    json: bool,
+) -> Result<(), Failure> {
     let bound = running.bound();
     let admin = std::path::absolute(&bound.admin).unwrap_or_else(|_| bound.admin.clone());
-    tracing::info!(grpc = %bound.grpc, %console, admin = %admin.display(), "ready");
+    tracing::info!(grpc = %bound.grpc, %vxp, %console, admin = %admin.display(), "ready");
     if json {
         output::json(&Ready {
             ready: true,
             grpc: bound.grpc.to_string(),
+            vxp: vxp.to_string(),
             console: console.to_string(),
             admin: admin.display().to_string(),
         })?;
     } else {
         output::line(format!(
-            "Trục đã sẵn sàng (the axis is ready): gRPC {}, HTTP {console}, {}",
+            "Trục đã sẵn sàng (the axis is ready): gRPC {}, VXP {vxp}, HTTP {console}, {}",
             bound.grpc,
             admin.display()
         ))?;

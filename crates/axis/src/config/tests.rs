@@ -25,6 +25,7 @@ fn full() -> Config {
         client_crl: path(),
     };
     full.console.tls = full.grpc.tls.clone();
+    full.vxp.tls = full.grpc.tls.clone();
     let text = || Some("x".to_owned());
     full.notices.mail.server = text();
     full.notices.mail.user = text();
@@ -195,6 +196,18 @@ fn an_impossible_value_is_refused_with_key_value_and_range() {
         ),
         ("[log]\nformat = \"xml\"\n", ["format", "xml", "text"]),
         (
+            "[vxp]\nlisten = \"0.0.0.0:7403\"\n",
+            ["vxp.listen", "0.0.0.0:7403", "vxp.plain_http_from"],
+        ),
+        (
+            "[vxp]\nplain_http_from = [\"10.0.0.0/33\"]\n",
+            ["plain_http_from", "10.0.0.0/33", "line 2"],
+        ),
+        (
+            "[vxp.timestamp_tolerance_seconds]\n\"so-a\" = 0\n",
+            ["vxp.timestamp_tolerance_seconds", "0", "31536000"],
+        ),
+        (
             "[grpc.tls]\ncert = \"a\"\n",
             ["grpc.tls.key", "none", "private key"],
         ),
@@ -232,7 +245,12 @@ fn variables_override_and_are_named_when_wrong() {
     assert_eq!(set("AXIS_LOG", "debug").unwrap().log.filter, "debug");
     assert_eq!(set("AXIS_BUS", "embedded").unwrap().bus.url, "embedded");
     assert!(
-        set("AXIS_VXP_LISTEN", "127.0.0.1:0").is_ok()
+        set("AXIS_VXP_LISTEN", "127.0.0.1:0")
+            .unwrap()
+            .vxp
+            .listen
+            .port()
+            == 0
             && set("AXIS_CONSOLE_LISTEN", "[::1]:0")
                 .unwrap()
                 .console
@@ -268,4 +286,15 @@ fn the_data_folder_of_the_command_line_wins() {
     assert_eq!(config.data.dir, Path::new("/elsewhere"));
     let missing = Config::load(Some(Path::new("/no/such/file")), None, &no_variables).unwrap_err();
     assert!(missing.to_string().contains("/no/such/file"));
+}
+
+#[test]
+fn sc_02_a_plain_vxp_listener_elsewhere_names_the_networks_it_serves() {
+    let with = |from: &str| {
+        let text = format!("[vxp]\nlisten = \"10.0.0.1:7403\"\nplain_http_from = [{from}]\n");
+        Config::parse(&text).unwrap().check()
+    };
+    assert!(with("\"10.0.0.0/8\"").is_ok());
+    assert!(with("").is_err());
+    assert!(with("\"127.0.0.0/8\", \"::1/128\"").is_err());
 }

@@ -46,7 +46,8 @@ metrics! {
     Counter "axis_pushes_total" ["outcome"] "Pushes by outcome: accepted, duplicate, or the refusal's name (docs/errors.md). Many refusals of one name: call the sender.";
     Counter "axis_pushed_bytes_total" [""] "Bytes of the packages that were taken.";
     Counter "axis_unauthenticated_total" [""] "Calls with a wrong or revoked key or certificate. A rise: a system's key has ended, or somebody tries keys.";
-    Counter "axis_served_total" ["via"] "Deliveries whose content was opened for a receiver: by subscribe, fetch, download, amqp.";
+    Counter "axis_served_total" ["via"] "Deliveries whose content was opened for a receiver: by subscribe, fetch, download, vxp, amqp.";
+    Counter "axis_vxp_requests_total" ["operation, outcome"] "Requests of the VXP endpoint: answered (also where the answer is FAIL), refused (by HTTP status), PLAIN_HTTP (plain HTTP from a network that is not named: somebody is configured wrongly, or looks around).";
     Counter "axis_served_bytes_total" [""] "Bytes of the packages that were opened for receivers.";
     Counter "axis_settles_total" ["outcome"] "Settles: acknowledged, failed (the receiver cannot read it: call it), released, unchanged (settled before).";
     Counter "axis_statuses_total" ["code"] "Status packages accepted, by code 01 to 16.";
@@ -111,8 +112,12 @@ pub(super) fn begin() {
     for name in Name::ALL {
         metrics::counter!("axis_pushes_total", "outcome" => name.as_str()).absolute(0);
     }
-    for via in ["subscribe", "fetch", "download", "amqp"] {
+    for via in ["subscribe", "fetch", "download", "vxp", "amqp"] {
         metrics::counter!("axis_served_total", "via" => via).absolute(0);
+    }
+    for outcome in ["answered", "refused", "PLAIN_HTTP"] {
+        metrics::counter!("axis_vxp_requests_total", "operation" => "none", "outcome" => outcome)
+            .absolute(0);
     }
     for outcome in ["acknowledged", "failed", "released", "unchanged"] {
         metrics::counter!("axis_settles_total", "outcome" => outcome).absolute(0);

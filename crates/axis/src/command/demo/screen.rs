@@ -78,12 +78,21 @@ impl Screen {
             stage.server(),
             stage.data().display()
         ))?;
-        let rows = stage
-            .actors
-            .iter()
-            .map(|actor| [actor.code.clone(), actor.name.clone(), actor.system.clone()]);
+        let rows = stage.actors.iter().map(|actor| {
+            [
+                actor.code.clone(),
+                actor.name.clone(),
+                actor.system.clone(),
+                actor.way().to_owned(),
+            ]
+        });
         self.indented(&output::table(
-            ["Mã định danh", "Cơ quan", "Hệ thống"],
+            [
+                "Mã định danh",
+                "Cơ quan",
+                "Hệ thống",
+                "Nhận bằng (receives by)",
+            ],
             rows,
         ))
     }

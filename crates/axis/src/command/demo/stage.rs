@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::client::{Client, Credentials, Event, Options};
-use api::{Running, v1};
+use api::{Running, WebRunning, v1};
 use bus::amqp::{Cause, Link, LinkState};
 use exchange::Exchange;
 use tempfile::{NamedTempFile, TempDir};
 use tokio_util::sync::CancellationToken;
 
+use super::sdk;
 use crate::command::serve::open_broker;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -37,6 +38,8 @@ pub(crate) struct Actor {
     pub(crate) client: Client,
     /// It receives by a stream, over the queues, not by Fetch.
     streams: bool,
+    /// It receives as the national SDK does, over VXP.
+    vxp: Option<vxp::client::Client>,
 }
 
 /// The running axis and everybody on it.
@@ -46,6 +49,7 @@ pub(crate) struct Stage {
     folder: TempDir,
     exchange: Exchange,
     running: Running,
+    vxp: WebRunning,
     /// The operator's connection.
     pub(crate) operator: Client,
     /// The agencies.
@@ -94,7 +98,11 @@ impl Stage {
         let data = folder.path().join("axis-data");
         let mut config = Config::load(None, Some(&data), &environment).map_err(Failure::usage)?;
         config.grpc.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.vxp.listen = config.grpc.listen;
         let listening = api::bind(config.server_options())
+            .await
+            .map_err(Failure::refused)?;
+        let vxp = api::bind_web(config.vxp_web_options())
             .await
             .map_err(Failure::refused)?;
         let mut options = config.exchange_options();
@@ -118,14 +126,17 @@ impl Stage {
         let exchange = Exchange::open(options, |_, _| {})
             .await
             .map_err(Failure::refused)?;
+        let stop = CancellationToken::new();
         let running = listening
-            .serve(exchange.clone(), CancellationToken::new())
+            .serve(exchange.clone(), stop.clone())
             .map_err(Failure::refused)?;
+        let vxp = vxp.serve(api::vxp::router(&exchange, config.vxp.options()), stop);
         let operator = Client::connect_admin(&config.data.dir, "demo", Some(PATIENCE)).await?;
         let mut stage = Self {
             folder,
             exchange,
             running,
+            vxp,
             operator,
             actors: Vec::new(),
         };
@@ -194,6 +205,9 @@ impl Stage {
             .path()
             .join("keys")
             .join(format!("{system}.key"));
+        let vxp = (code == sdk::AGENCY)
+            .then(|| sdk::connect(format!("http://{}", self.vxp.address()), &system, &key))
+            .transpose()?;
         save_key(&key_file, &key).map_err(|error| Failure::file("write", &key_file, &error))?;
         let options = Options {
             server: self.server(),
@@ -214,6 +228,7 @@ impl Stage {
             inbox,
             client,
             streams: false,
+            vxp,
         })
     }
 
@@ -254,12 +269,14 @@ impl Stage {
             folder,
             exchange,
             running,
+            vxp,
             operator,
             actors,
         } = self;
         // Open connections would be waited for.
         drop((operator, actors));
         running.stop().await;
+        vxp.stopped().await;
         exchange.close().await;
         drop(folder);
     }
@@ -292,12 +309,24 @@ fn save_key(path: &Path, key: &str) -> std::io::Result<()> {
 }
 
 impl Actor {
+    /// How it receives.
+    pub(crate) const fn way(&self) -> &'static str {
+        match (&self.vxp, self.streams) {
+            (Some(_), _) => "VXP (SDK quốc gia)",
+            (None, true) => "Subscribe",
+            (None, false) => "Fetch",
+        }
+    }
+
     /// Receives what waits: each delivery becomes a new file, then it is settled. Returns the
     /// headers. A delivery that came twice would be two files.
     ///
     /// # Errors
     /// What the axis refuses, or the disk.
     pub(crate) async fn receive(&self) -> Result<Vec<v1::DeliveryHeader>, Failure> {
+        if let Some(client) = &self.vxp {
+            return sdk::receive(self, client).await;
+        }
         if self.streams {
             return self.receive_by_stream().await;
         }
@@ -352,7 +381,7 @@ impl Actor {
         Ok(received)
     }
 
-    fn new_file(&self, header: &v1::DeliveryHeader) -> std::io::Result<NamedTempFile> {
+    pub(super) fn new_file(&self, header: &v1::DeliveryHeader) -> std::io::Result<NamedTempFile> {
         tempfile::Builder::new()
             .prefix(&header.package_id)
             .suffix(".edxml")
