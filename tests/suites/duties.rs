@@ -68,6 +68,65 @@ async fn with_the_samples_agencies() -> (Axis, api::Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ex_01_every_pair_of_20_agencies_exchanges_and_the_silent_one_is_named() {
+    let axis = Axis::builder().config(SMALL).start().unwrap();
+    axis.register(21).unwrap();
+    let code = |n: usize| format!("000.00.{n:02}.H99");
+    let codes: Vec<String> = (1..=20).map(code).collect();
+    let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
+    let all = axis.add_system("so-all", &codes).unwrap();
+    let all = client(&axis, &all).await;
+    for from in &codes {
+        let to: Vec<_> = codes.iter().copied().filter(|to| to != from).collect();
+        push(
+            &all,
+            &Document::new(from, &to, &format!("of {from}")).bytes(),
+        )
+        .await;
+    }
+    let mut pairs = BTreeSet::new();
+    for (header, _) in drain(&all).await {
+        if header.kind() == v1::PackageKind::Document {
+            let [from, to] = [header.sender, header.receiver].map(|of| of.unwrap().main_code);
+            assert!(pairs.insert((from, to)), "once each");
+        }
+    }
+    assert_eq!(pairs.len(), 20 * 19);
+    let idle = |more: &[&str]| -> Vec<String> {
+        let args = [&["registry", "idle", "--json"], more].concat();
+        let listed = axis.operate(args).unwrap().ok().unwrap().json().unwrap();
+        let codes = listed.iter().map(|idle| idle["code"].as_str().unwrap());
+        codes.map(str::to_owned).collect()
+    };
+    assert_eq!(idle(&[]), [code(21)]);
+    // Before today nobody had any.
+    assert_eq!(
+        idle(&["--since", "2020-01-01", "--until", "2020-12-31"]).len(),
+        21
+    );
+    let told = axis
+        .operate(["registry", "idle"])
+        .unwrap()
+        .ok()
+        .unwrap()
+        .stdout;
+    assert!(
+        told.contains(&code(21)) && told.contains("chưa bao giờ"),
+        "{told}"
+    );
+    let wrong = [
+        "registry",
+        "idle",
+        "--since",
+        "2021-01-01",
+        "--until",
+        "2020-01-01",
+    ];
+    let wrong = axis.operate(wrong).unwrap().code(1).unwrap();
+    assert!(wrong.stderr.contains("BAD_ARGUMENT"), "{}", wrong.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ex_02_no_receiver_is_dropped_silently() {
     let house = House::new();
     let [a, b, c] = [

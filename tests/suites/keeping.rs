@@ -1,6 +1,7 @@
 //! What the axis keeps of a document and lets go: every field, shown and found again; content
 //! that leaves by decision only; recalls and who answers them. All from the command line.
 
+use api::v1;
 use edxml::write::{DocumentDraft, document as written};
 use edxml::{Date, Organ, Priority, ResponseFor};
 use serde_json::{Value, json};
@@ -271,8 +272,17 @@ async fn rc_02_a_recall_is_followed_from_the_command_line() {
         answers(&told["receivers"]),
         [pair(B, "asked"), pair(C, "agreed")]
     );
-    // B has taken the request and says nothing: it is asked again, by name and with a reason.
+    // All named or none: one that never got it leaves the others unasked, and is named.
+    push(&a, &Document::new(A, &[B], "e").bytes()).await;
+    let with_a_stranger = ["recall", "e", "--to", &format!("{B},{C}"), "--reason", "x"];
+    let refused = house.as_system(&house.a, &with_a_stranger).code(1).unwrap();
+    assert!(refused.stderr.contains("NOT_A_RECEIVER") && refused.stderr.contains(C));
+    let untouched = house
+        .told(&["status", "matrix", "e", "--sender", A])
+        .remove(0);
+    assert_eq!(untouched["cells"][0]["recall"], Value::Null);
     drain(&b).await;
+    // B has taken the request and says nothing: it is asked again, by name and with a reason.
     house.axis.operate(["remind", B]).unwrap().code(2).unwrap();
     let reminded = house
         .told(&["remind", "d", "--sender", A, "--why", "chưa trả lời"])
@@ -304,4 +314,44 @@ async fn rc_02_a_recall_is_followed_from_the_command_line() {
     );
     assert_eq!(matrix["counts"]["receivers"], 2);
     assert_eq!(house.told(&["remind"]), [Value::Null; 0], "nothing is owed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sta_05_2000_receivers_are_one_call_of_the_matrix_and_one_of_the_recall() {
+    let axis = testkit::Axis::builder()
+        .config(crate::house::SMALL)
+        .start()
+        .unwrap();
+    axis.register(2_001).unwrap();
+    let system = axis.add_system("so-a", &[A]).unwrap();
+    let a = crate::house::client(&axis, &system).await;
+    let codes: Vec<_> = (2..=2_001).map(testkit::agency).collect();
+    let to: Vec<_> = codes.iter().map(String::as_str).collect();
+    push(&a, &Document::new(A, &to, "d").bytes()).await;
+    let request = v1::MatrixRequest {
+        sender: A.to_owned(),
+        document_id: "d".to_owned(),
+        ..v1::MatrixRequest::default()
+    };
+    let matrix = a.matrix(request).await.unwrap();
+    assert_eq!(matrix.cells.len(), 2_000);
+    assert_eq!(matrix.counts.unwrap().waiting, 2_000);
+    let words = ["status", "matrix", "d", "--sender", A, "--json"];
+    let told = axis.operate(words).unwrap().ok().unwrap().json().unwrap();
+    let cells = told[0]["cells"].as_array().unwrap();
+    let named: std::collections::BTreeSet<_> = cells
+        .iter()
+        .map(|cell| cell["receiver"].as_str().unwrap())
+        .collect();
+    assert_eq!(named, to.iter().copied().collect());
+    // Small segments hold a recall of some of them; it is refused as a whole or taken as a whole.
+    let request = v1::RecallRequest {
+        document_id: "d".to_owned(),
+        to: codes[..200].to_vec(),
+        reason: "Ban hành nhầm".to_owned(),
+        ..v1::RecallRequest::default()
+    };
+    let recalled = a.recall(request).await.unwrap();
+    assert!(recalled.receivers.iter().all(|of| of.answer == "agreed"));
+    assert_eq!(recalled.receivers.len(), 200);
 }

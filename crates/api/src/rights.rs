@@ -19,6 +19,7 @@ const PEOPLE: &[Role] = &[
 ];
 const LISTS: &[Role] = &[Role::Operator, Role::Registrar, Role::Auditor];
 const HISTORY: &[Role] = &[Role::System, Role::Operator, Role::Auditor, Role::Office];
+const OVERSIGHT: &[Role] = &[Role::Operator, Role::Auditor, Role::Office];
 const AUDIT: &[Role] = &[Role::Operator, Role::Auditor];
 const KEYS: &[Role] = &[Role::Operator, Role::AgencyAdmin];
 const SYSTEMS: &[Role] = &[
@@ -42,12 +43,14 @@ const TABLE: &[(&str, &[Role])] = &[
     ("/axis.v1.ExchangeService/Extend", SYSTEM),
     ("/axis.v1.ExchangeService/Download", SYSTEM),
     ("/axis.v1.StatusService/Report", SYSTEM),
+    ("/axis.v1.StatusService/Recall", SYSTEM),
     ("/axis.v1.StatusService/Matrix", HISTORY),
     ("/axis.v1.StatusService/Watch", HISTORY),
     ("/axis.v1.StatusService/ListUnmatched", HISTORY),
     ("/axis.v1.HistoryService/Search", HISTORY),
     ("/axis.v1.HistoryService/Trace", HISTORY),
     ("/axis.v1.HistoryService/ListDuplicates", HISTORY),
+    ("/axis.v1.HistoryService/ListIdle", OVERSIGHT),
     ("/axis.v1.RegistryService/ListAgencies", EVERYBODY),
     ("/axis.v1.RegistryService/GetAgency", EVERYBODY),
     ("/axis.v1.RegistryService/ListChanges", PEOPLE),

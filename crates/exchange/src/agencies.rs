@@ -13,8 +13,10 @@ use crate::agency_list;
 use crate::history::actor;
 use crate::publications::off;
 use crate::refusal::{Name, Refusal};
-use crate::service::{Exchange, Inner, Operator, refused_commit};
-use crate::types::{AgencyDifference, AgencyRecord, AgencySearch, ImportOrder, Imported, Page};
+use crate::service::{Exchange, Inner, Operator, party, refused_commit};
+use crate::types::{
+    AgencyDifference, AgencyRecord, AgencySearch, ImportOrder, Imported, Page, Party,
+};
 
 /// How often a change is made anew because the registry changed meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -48,6 +50,16 @@ impl Inner {
 }
 
 impl Exchange {
+    /// An agency and what the registry knows of how to reach it; none for a code that leads
+    /// nowhere.
+    #[must_use]
+    pub fn contact_of(&self, code: &str) -> Option<(Party, String)> {
+        let registry = self.inner.ledger.registry();
+        let agency = registry.resolve(code)?;
+        let contact = registry.agency(agency)?.contact.to_string();
+        Some((party(&registry, agency, ""), contact))
+    }
+
     /// The registry as of a moment; now, if none is named.
     #[must_use]
     pub fn registry(&self, as_of: Option<Ms>) -> Registry {

@@ -219,6 +219,22 @@ impl Calendar {
         }
     }
 
+    /// When the working day ends in which something comes: that of the next working day for
+    /// what comes after the hours, or on a day off (NĐ 30/2020 Art. 21.2c: a receipt on the
+    /// same day).
+    ///
+    /// # Errors
+    /// If a year on the way has no file.
+    pub fn day_ends(&self, came: Ms) -> Result<Ms, UnknownYear> {
+        let at = Moment::of(came);
+        let of_day = self.hours.end().ms();
+        if at.of_day < of_day && self.is_working(at.day)? {
+            return Ok(Moment { of_day, ..at }.ms());
+        }
+        let day = self.next_working_day(at.day)?;
+        Ok(Moment { day, of_day }.ms())
+    }
+
     /// The first moment at which a document of that date is late.
     ///
     /// # Errors

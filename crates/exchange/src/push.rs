@@ -201,7 +201,7 @@ fn too_large(limit: u64) -> Refusal {
 }
 
 impl Candidate {
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let reading = edxml::read(bytes, &edxml::Limits::default());
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
         // Without an excluded range the essence is the whole.
@@ -233,7 +233,8 @@ impl Candidate {
 }
 
 impl Inner {
-    fn begin(&self, peer: &Peer) -> Result<crate::limit::Share, Refusal> {
+    /// A place among the calling system's pushes.
+    pub(crate) fn begin(&self, peer: &Peer) -> Result<crate::limit::Share, Refusal> {
         let begun = if self.closing.is_cancelled() {
             Err(Refusal::new(Name::NotServing).retry_after(5_000))
         } else if self.ledger.is_read_only() {

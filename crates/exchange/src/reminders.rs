@@ -1,9 +1,16 @@
-//! What receivers owe and have not done: documents not fetched, recalls not answered, documents
-//! due. A list for people (the digest), and the reminder that an operator sends.
+//! What receivers owe and have not done: documents not fetched or not confirmed, recalls not
+//! answered, documents due. A list for people (the digest), and the reminders of recalls: those
+//! that an operator sends, and those that the axis sends by itself.
+//!
+//! The axis remembers nothing of its own reminders: a reminder opens a new round of the recall's
+//! delivery, and when that last changed stands in its row. So a restart neither forgets one nor
+//! sends one twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-use ledger::event::{DeliveryState, PackageKind};
+use ledger::event::{Actor, DeliveryState, PackageKind};
 use ledger::id::{AgencyId, DeliveryId, PackageId};
 use ledger::owed::{AskedRow, DueRow};
 use ledger::pause::Paused;
@@ -25,6 +32,9 @@ const LOOKED_AT: usize = 10_000;
 pub enum Owing {
     /// Packages wait for an agency longer than the working hours that are set (duty EX-12).
     Unfetched,
+    /// Documents came on a working day that is over, and the receiver has neither settled them
+    /// nor said 01 or later (duty STA-04).
+    Unconfirmed,
     /// A receiver that has had the document has not said 15 or 16 to its recall for longer than
     /// the working hours that are set (duty RC-02).
     Unanswered,
@@ -40,6 +50,7 @@ impl Owing {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Unfetched => "unfetched",
+            Self::Unconfirmed => "unconfirmed",
             Self::Unanswered => "unanswered",
             Self::DueSoon => "due-soon",
             Self::Overdue => "overdue",
@@ -95,6 +106,7 @@ impl Exchange {
         let inner = &self.inner;
         let now = inner.now();
         let mut reminders = inner.unfetched(now);
+        reminders.extend(inner.unconfirmed(now).await?);
         reminders.extend(inner.unanswered(now).await?);
         reminders.extend(inner.due(now).await?);
         reminders.sort_by_key(|reminder| (reminder.owing, reminder.since));
@@ -113,10 +125,10 @@ impl Exchange {
     ) -> Result<Reminded, Refusal> {
         needs_reason(why)?;
         let inner = &self.inner;
-        let registry = inner.ledger.registry();
         let asked = match whom {
             Remind::Document(document) => inner.asked_of(document).await?,
             Remind::Agency(code) => {
+                let registry = inner.ledger.registry();
                 let agency = registry
                     .resolve(&code)
                     .ok_or_else(|| not_registered(&code, "agency"))?;
@@ -125,6 +137,91 @@ impl Exchange {
                 asked
             }
         };
+        inner.ask_again(asked, &operator.actor(why), why).await
+    }
+}
+
+/// Sends the reminders of the axis's own, until the exchange closes.
+pub(crate) async fn run(inner: Arc<Inner>) {
+    /// Working hours are counted: a look now and then is enough.
+    const SELDOM: Duration = Duration::from_secs(60);
+    let Some(after) = inner.options.alerts.remind else {
+        return;
+    };
+    let every = SELDOM.min(inner.options.alerts.every * 12);
+    let mut look = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = inner.closing.cancelled() => return,
+            _ = look.tick() => {}
+        }
+        match inner.remind_late(after).await {
+            Ok(reminded) => {
+                for (whom, _, request, round) in reminded.sent {
+                    tracing::info!(agency = whom.main_code, package = %request, round, "a recall that is not answered is delivered once more");
+                }
+            }
+            // The disk is full, or the ledger closes: it is tried again at the next look.
+            Err(refusal) => {
+                tracing::debug!(
+                    refusal = refusal.name.as_str(),
+                    "reminders could not be sent"
+                );
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Delivers once more each recall that its receiver has had for so much working time, since
+    /// it was asked or last reminded, and has not answered.
+    async fn remind_late(&self, after: Duration) -> Result<Reminded, Refusal> {
+        let now = self.now();
+        let asked = self
+            .ask(|query| {
+                let rows = query.asked(LOOKED_AT)?.into_iter();
+                let with = |row: AskedRow| {
+                    let request = row.request_id()?;
+                    let delivery = DeliveryId::of(request, AgencyId(row.receiver));
+                    query.delivery(delivery).map(|delivery| (row, delivery))
+                };
+                Ok(rows.filter_map(with).collect::<Vec<_>>())
+            })
+            .await?;
+        let late = asked.into_iter().filter(|(row, delivery)| {
+            // What was not settled comes again as it is.
+            let is_settled = matches!(
+                delivery.state(),
+                DeliveryState::Acknowledged | DeliveryState::Failed
+            );
+            let since = match delivery.round {
+                1 => row.at,
+                _ => delivery.changed_at,
+            };
+            is_settled && self.is_late(Ms(since), now, after)
+        });
+        let late: Vec<_> = late.map(|(row, _)| row).collect();
+        if late.is_empty() {
+            return Ok(Reminded::default());
+        }
+        let hours = after.as_secs() / 3_600;
+        let why = format!("Quá {hours} giờ làm việc chưa trả lời yêu cầu thu hồi");
+        let actor = Actor {
+            axis: true,
+            ..Actor::default()
+        };
+        self.ask_again(late, &actor, &why).await
+    }
+
+    /// Opens a new round of the deliveries of these requests.
+    async fn ask_again(
+        &self,
+        asked: Vec<AskedRow>,
+        actor: &Actor,
+        why: &str,
+    ) -> Result<Reminded, Refusal> {
+        let registry = self.ledger.registry();
         let mut reminded = Reminded::default();
         for row in asked {
             let Some(request) = row.request_id() else {
@@ -136,21 +233,21 @@ impl Exchange {
                 delivery,
                 change: Change::Redelivered,
                 round: None,
-                at: inner.now(),
-                actor: operator.actor(why),
+                at: self.now(),
+                actor: actor.clone(),
                 via: "reminder",
                 reason: why.to_owned(),
                 own_01: None,
             }));
             let whom = party(&registry, receiver, "");
-            match inner.commit(command).await {
+            match self.commit(command).await {
                 Ok(Committed::Changed {
                     round,
                     changed: true,
                     ..
                 }) => {
-                    if let Some(place) = inner.leases.settled(&delivery) {
-                        inner.offer_again(&[place]);
+                    if let Some(place) = self.leases.settled(&delivery) {
+                        self.offer_again(&[place]);
                     }
                     reminded.sent.push((whom, delivery, request, round));
                 }
@@ -166,9 +263,68 @@ impl Exchange {
         }
         Ok(reminded)
     }
-}
 
-impl Inner {
+    /// Agencies that have not confirmed what came on a working day that is over.
+    async fn unconfirmed(&self, now: Ms) -> Result<Vec<Reminder>, Refusal> {
+        let day_is_over = |came: Ms| match self.rules.calendar.day_ends(came) {
+            Ok(end) => end <= now,
+            // In a year without a calendar a day is 24 hours.
+            Err(_) => now.0 - came.0 >= 86_400_000,
+        };
+        let open: Vec<(AgencyId, DeliveryId, Ms)> = {
+            // Commits wait for the guard: those who have nothing that old are passed by.
+            let open = self.ledger.open_deliveries();
+            let tallies = open.tallies().iter();
+            let late = tallies.filter(|(_, tally)| {
+                let oldest = tally.iter().filter_map(|lane| lane.oldest()).min();
+                oldest.is_some_and(day_is_over)
+            });
+            let of = |receiver| {
+                open.of(receiver).filter_map(move |(place, delivery)| {
+                    let is_document = delivery.kind() == PackageKind::Document;
+                    (is_document && delivery.is_deliverable() && day_is_over(delivery.accepted_at))
+                        .then(|| {
+                            let id = DeliveryId::of(delivery.package, place.receiver);
+                            (place.receiver, id, delivery.accepted_at)
+                        })
+                })
+            };
+            late.flat_map(|(receiver, _)| of(receiver))
+                .take(LOOKED_AT)
+                .collect()
+        };
+        let mut owed = self
+            .ask(move |query| {
+                let mute = open.into_iter().filter(|(receiver, delivery, _)| {
+                    let row = query.delivery(*delivery);
+                    let row = row.filter(ledger::rows::DeliveryRow::asks_for_01);
+                    let document = row.and_then(|row| row.document_key());
+                    document.is_some_and(|document| !query.cell(document, *receiver).own)
+                });
+                let mut owed: Vec<_> = mute.map(|(receiver, _, at)| (receiver, at)).collect();
+                let settled = query.unconfirmed(LOOKED_AT)?.into_iter();
+                owed.extend(settled.map(|row| (AgencyId(row.receiver), Ms(row.accepted_at))));
+                Ok(owed)
+            })
+            .await?;
+        owed.retain(|(_, at)| day_is_over(*at));
+        let registry = self.ledger.registry();
+        let agencies: BTreeSet<AgencyId> = owed.iter().map(|(agency, _)| *agency).collect();
+        let told = agencies.into_iter().filter_map(|agency| {
+            let mine = || owed.iter().filter(|(of, _)| *of == agency);
+            Some(Reminder {
+                owing: Owing::Unconfirmed,
+                agency: party(&registry, agency, ""),
+                sender: None,
+                document_id: String::new(),
+                package: None,
+                since: mine().map(|(_, at)| *at).min()?,
+                count: mine().count() as u64,
+            })
+        });
+        Ok(told.collect())
+    }
+
     /// Whether more working time than that has passed; in a year without a calendar any time
     /// counts.
     pub(crate) fn is_late(&self, from: Ms, now: Ms, limit: std::time::Duration) -> bool {

@@ -345,6 +345,7 @@ impl Exchange {
         inner.tasks.spawn(alerts::run(Arc::clone(&inner)));
         inner.tasks.spawn(relay::watch(Arc::clone(&inner)));
         inner.tasks.spawn(crate::dead::bury(Arc::clone(&inner)));
+        inner.tasks.spawn(crate::reminders::run(Arc::clone(&inner)));
         inner.tasks.spawn(crate::depth::watch(Arc::clone(&inner)));
         inner.tasks.close();
         Ok(Self { inner })

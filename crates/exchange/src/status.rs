@@ -15,13 +15,21 @@ use crate::made::{About, number_and_notation, response_for};
 use crate::refusal::{Name, Refusal};
 use crate::service::{Caller, Exchange, Inner, Peer, party};
 use crate::types::{
-    Cell, DocumentRef, Matrix, PushOptions, RecallAnswer, RecallState, Receipt, Report, StatusEvent,
+    Cell, DocumentRef, Matrix, PushOptions, RecallAnswer, RecallState, Receipt, Report, Staff,
+    StatusEvent,
 };
 
 /// The first package of a document and who holds it.
-struct Known {
-    first: PackageAccepted,
-    holders: Vec<AgencyId>,
+pub(crate) struct Known {
+    pub(crate) first: PackageAccepted,
+    pub(crate) holders: Vec<AgencyId>,
+}
+
+/// What a status says.
+pub(crate) struct Said<'a> {
+    pub(crate) code: StatusCode,
+    pub(crate) reason: &'a str,
+    pub(crate) staff: &'a Staff,
 }
 
 impl Exchange {
@@ -89,34 +97,12 @@ impl Exchange {
             code: &number,
             date: &facts.promulgation_date,
         };
-        let reporter = registry.agency(from).cloned().unwrap_or_default();
-        let from_code = report
-            .from
-            .clone()
-            .unwrap_or_else(|| reporter.code.to_string());
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let staff = edxml::Staff {
-            department: text(&report.staff.department),
-            name: text(&report.staff.name),
-            mobile: text(&report.staff.mobile),
-            email: text(&report.staff.email),
-        };
-        let draft = StatusDraft {
-            from: Organ::new(from_code, Some(&reporter.name)),
-            response_for: response_for(&about),
-            staff: (staff != edxml::Staff::default()).then_some(staff),
+        let what = Said {
             code,
-            description: text(&report.reason),
-            timestamp: timestamp(now)?,
+            reason: &report.reason,
+            staff: &report.staff,
         };
-        let bytes = edxml::write::status(&draft).map_err(|error| {
-            let text = error.to_string();
-            Refusal::argument(
-                "reason",
-                format!("Không lập được gói trạng thái: {text}."),
-                format!("The status package cannot be built: {text}."),
-            )
-        })?;
+        let bytes = said(&registry, &about, from, report.from.as_deref(), &what, now)?;
         self.push(peer, Bytes::from(bytes), PushOptions::default())
             .await
     }
@@ -291,7 +277,7 @@ impl Inner {
     }
 
     /// What is known of a document; `None` if nothing of it came.
-    async fn known(&self, document: DocumentKey) -> Result<Option<Known>, Refusal> {
+    pub(crate) async fn known(&self, document: DocumentKey) -> Result<Option<Known>, Refusal> {
         self.ask(move |query| {
             let holders = query.holders(document);
             for id in query.about(document) {
@@ -311,8 +297,44 @@ impl Inner {
     }
 }
 
+/// A status package of `from`, under the code by which it was named or else its own.
+pub(crate) fn said(
+    registry: &Registry,
+    about: &About<'_>,
+    from: AgencyId,
+    from_code: Option<&str>,
+    what: &Said<'_>,
+    now: Ms,
+) -> Result<Vec<u8>, Refusal> {
+    let reporter = registry.agency(from).cloned().unwrap_or_default();
+    let from_code = from_code.unwrap_or(&reporter.code);
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let staff = edxml::Staff {
+        department: text(&what.staff.department),
+        name: text(&what.staff.name),
+        mobile: text(&what.staff.mobile),
+        email: text(&what.staff.email),
+    };
+    let draft = StatusDraft {
+        from: Organ::new(from_code, Some(&reporter.name)),
+        response_for: response_for(about),
+        staff: (staff != edxml::Staff::default()).then_some(staff),
+        code: what.code,
+        description: text(what.reason),
+        timestamp: timestamp(now)?,
+    };
+    edxml::write::status(&draft).map_err(|error| {
+        let text = error.to_string();
+        Refusal::argument(
+            "reason",
+            format!("Không lập được gói trạng thái: {text}."),
+            format!("The status package cannot be built: {text}."),
+        )
+    })
+}
+
 /// The agencies that may be reporting: the one named, or all of the system.
-fn reporters(
+pub(crate) fn reporters(
     registry: &Registry,
     peer: &Peer,
     from: Option<&str>,

@@ -14,6 +14,9 @@ use journal::{Anchor, Payload};
 pub enum Command {
     /// Accept a package.
     Accept(Box<Accept>),
+    /// Accept several statuses in one transaction, or none of them. Their bytes stand in the
+    /// events: together they have no payload.
+    AcceptAll(Vec<Accept>),
     /// Change the state of a delivery.
     Change(Box<ChangeDelivery>),
     /// Record facts about the registry, made on this version of it.
@@ -49,6 +52,7 @@ impl Command {
     pub fn uses_reserve(&self) -> bool {
         match self {
             Self::Accept(accept) => accept.is_recall(),
+            Self::AcceptAll(all) => all.iter().all(Accept::is_recall),
             Self::Change(change) => change.change != Change::Redelivered,
             // What was paused is let out; another change of the registry can wait.
             Self::Register { facts, .. } => facts.iter().all(crate::pause::Pauses::concerns),
@@ -66,18 +70,8 @@ impl Command {
         // Heads, and what a decision adds of itself: ids, numbers, a matched status.
         const RECORD: u64 = 1 << 10;
         let encoded: usize = match self {
-            Self::Accept(accept) => {
-                let inline = match &accept.payload {
-                    Payload::Inline { bytes, .. } => bytes.len(),
-                    _ => 0,
-                };
-                let package = &accept.package;
-                let own: usize = accept.own_15.iter().map(|(_, own)| own.encoded_len()).sum();
-                let actor = package.actor.as_ref().map_or(0, Actor::encoded_len);
-                // A recall changes a delivery of each receiver.
-                let changed = package.receivers.len() * (160 + actor);
-                inline + package.encoded_len() + own + changed
-            }
+            Self::Accept(accept) => accept.weight(),
+            Self::AcceptAll(all) => all.iter().map(Accept::weight).sum(),
             Self::Register { facts, .. } => {
                 facts.iter().map(|fact| fact.encode().encoded_len()).sum()
             }
@@ -112,6 +106,20 @@ pub struct Accept {
 }
 
 impl Accept {
+    /// About how many bytes it takes of its record.
+    fn weight(&self) -> usize {
+        let inline = match &self.payload {
+            Payload::Inline { bytes, .. } => bytes.len(),
+            _ => 0,
+        };
+        let package = &self.package;
+        let own: usize = self.own_15.iter().map(|(_, own)| own.encoded_len()).sum();
+        let actor = package.actor.as_ref().map_or(0, Actor::encoded_len);
+        // A recall changes a delivery of each receiver.
+        let changed = package.receivers.len() * (160 + actor);
+        inline + package.encoded_len() + own + changed
+    }
+
     /// Whether it takes a document back: a package of type 1, or a status 13.
     #[must_use]
     pub fn is_recall(&self) -> bool {
@@ -169,6 +177,8 @@ pub struct ChangeDelivery {
 pub enum Committed {
     /// To [`Command::Accept`].
     Accepted(Accepted),
+    /// To [`Command::AcceptAll`], in its order.
+    AllAccepted(Vec<Accepted>),
     /// To [`Command::Change`].
     Changed {
         /// The state now.
@@ -204,6 +214,13 @@ pub struct Accepted {
     /// A package of another document of the sender that has the same number and notation in
     /// the same year.
     pub same_number: Option<PackageId>,
+}
+
+impl Accepted {
+    /// Whether anything of it was recorded.
+    pub(crate) fn is_new(&self) -> bool {
+        self.receivers.iter().any(|reached| !reached.duplicate)
+    }
 }
 
 /// A receiver with its delivery.

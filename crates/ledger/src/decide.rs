@@ -34,6 +34,24 @@ pub(crate) fn accept(view: &dyn View, accept: Accept) -> Result<Decision<Accepte
     }
 }
 
+/// Accepts statuses together, each about another receiver; one that may not be recorded refuses
+/// them all.
+pub(crate) fn accept_all(
+    view: &dyn View,
+    all: Vec<Accept>,
+) -> Result<Decision<Vec<Accepted>>, Conflict> {
+    let mut together = Decision {
+        facts: Vec::new(),
+        answer: Vec::with_capacity(all.len()),
+    };
+    for accept in all {
+        let decision = status(view, accept)?;
+        together.facts.extend(decision.facts);
+        together.answer.push(decision.answer);
+    }
+    Ok(together)
+}
+
 fn document(view: &dyn View, mut package: PackageAccepted) -> Result<Decision<Accepted>, Conflict> {
     let key = document_of(&package).ok_or(Conflict::NotFound)?;
     let id = package_id(&package.id)?;
@@ -590,8 +608,7 @@ pub(crate) fn change(
     )];
     // A recall and a status are not answered with 01.
     if command.change == Change::Acknowledged
-        && row.kind == PackageKind::Document as i32
-        && row.business != 1
+        && row.asks_for_01()
         && let Some(own_01) = own_01
         && let Some(document) = row.document_key()
     {

@@ -21,7 +21,7 @@ use crate::rows::{
 };
 
 /// The fold's version; another one in the index means a rebuild.
-pub const FOLD_VERSION: u32 = 6;
+pub const FOLD_VERSION: u32 = 7;
 
 /// Lays a transaction's state rows over `layer`. `position` is the record's.
 pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
@@ -34,7 +34,12 @@ pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
             Fact::ReceiversAdded(added) => {
                 add_receivers(layer, position, fact_number, &mut number, added);
             }
-            Fact::Delivery(change, changed) => change_delivery(layer, *change, changed),
+            Fact::Delivery(change, changed) => {
+                change_delivery(layer, *change, changed);
+                if *change == Change::Acknowledged && !facts.iter().any(is_own_01) {
+                    settle(layer, changed);
+                }
+            }
             Fact::StatusMatched(matched) => match_status(layer, position, fact_number, matched),
             Fact::PayloadRemoved(removed) => remove_payload(layer, removed),
             Fact::AlertRaised(_) | Fact::AlertCleared(_) | Fact::AlertTold(_) => {
@@ -45,6 +50,27 @@ pub(crate) fn apply(layer: &mut Layer<'_>, position: u64, facts: &[Fact]) {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether it is the 01 that the axis makes with an acknowledgement.
+fn is_own_01(fact: &Fact) -> bool {
+    let Fact::PackageAccepted(package) = fact else {
+        return false;
+    };
+    let status = package.status.as_ref();
+    status.is_some_and(|status| status.made_by_axis && status.code == 1)
+}
+
+/// Settled without a 01 of the axis's: the receiver is to say that the document arrived.
+fn settle(layer: &mut Layer<'_>, changed: &DeliveryChanged) {
+    let row = DeliveryId::from_slice(&changed.delivery)
+        .and_then(|id| read::<DeliveryRow>(layer, &rows::delivery(id)));
+    let Some(row) = row.filter(DeliveryRow::asks_for_01) else {
+        return;
+    };
+    if let Some(document) = row.document_key() {
+        owed::settled(layer, document, AgencyId(row.receiver), row.accepted_at);
     }
 }
 
@@ -285,6 +311,7 @@ fn mark_recalled(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyI
         return;
     };
     owed::ended(layer, document, receiver);
+    owed::confirmed(layer, document, receiver);
     holder.recalled_by = by.to_vec();
     layer.put(key, &holder);
     for (delivery, row) in brought(layer, document, receiver) {
@@ -364,6 +391,9 @@ fn see_status(
     }
     if !facts.made_by_axis && facts.code != 13 {
         cell.own = true;
+    }
+    if cell.own || cell.axis_01 {
+        owed::confirmed(layer, document, receiver);
     }
     if cell.current().is_some_and(owed::ends) {
         owed::ended(layer, document, receiver);

@@ -1,5 +1,5 @@
 //! What receivers owe: an answer to a recall (duty RC-02), an end to a document that is due by a
-//! moment (TM-05). A row stands only while it is owed, so that whoever looks for what is late
+//! moment (TM-05), a word that a document has arrived (STA-04). A row stands only while it is owed, so that whoever looks for what is late
 //! reads what is open and nothing else.
 
 use prost::Message;
@@ -16,6 +16,8 @@ use crate::time::Ms;
 pub(crate) const ASKED: u8 = b'Q';
 /// `q`: documents that are due at a receiver that has not ended them, by that moment.
 pub(crate) const DUE: u8 = b'q';
+/// `u`: documents that a receiver has settled without a 01, its own or the axis's.
+pub(crate) const UNCONFIRMED: u8 = b'u';
 
 /// A receiver was asked to give a document back and has not answered.
 #[derive(Clone, PartialEq, Message)]
@@ -88,6 +90,17 @@ impl DueRow {
     }
 }
 
+/// A receiver has settled a document, and nobody has said that it arrived.
+#[derive(Clone, PartialEq, Message)]
+pub struct UnconfirmedRow {
+    /// When the document was accepted, milliseconds.
+    #[prost(int64, tag = "1")]
+    pub accepted_at: i64,
+    /// Who owes it.
+    #[prost(uint32, tag = "2")]
+    pub receiver: u32,
+}
+
 fn document_of(sender: u32, hash: &[u8]) -> Option<DocumentKey> {
     Some(DocumentKey {
         sender: AgencyId(sender),
@@ -111,6 +124,12 @@ fn due_key(due_at: i64, document: DocumentKey, receiver: AgencyId) -> Key {
 fn due_from(due_at: i64) -> Key {
     let mut key = vec![DUE];
     key.extend(u64::try_from(due_at).unwrap_or(0).to_be_bytes());
+    key
+}
+
+fn unconfirmed_key(document: DocumentKey, receiver: AgencyId) -> Key {
+    let mut key = vec![UNCONFIRMED];
+    of_cell(&mut key, document, receiver);
     key
 }
 
@@ -141,6 +160,32 @@ pub(crate) fn ask(
 /// A receiver said whether it gives the document back.
 pub(crate) fn answered(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyId) {
     let key = asked_key(document, receiver);
+    if layer.get(&key).is_some() {
+        layer.remove(key);
+    }
+}
+
+/// A receiver settled a document, and the axis says no 01 for it.
+pub(crate) fn settled(
+    layer: &mut Layer<'_>,
+    document: DocumentKey,
+    receiver: AgencyId,
+    accepted_at: i64,
+) {
+    let cell: CellRow = read(layer, &rows::cell(document, receiver)).unwrap_or_default();
+    if cell.own || cell.axis_01 {
+        return;
+    }
+    let row = UnconfirmedRow {
+        accepted_at,
+        receiver: receiver.0,
+    };
+    layer.put(unconfirmed_key(document, receiver), &row);
+}
+
+/// A receiver said something of a document, or the axis said that it arrived.
+pub(crate) fn confirmed(layer: &mut Layer<'_>, document: DocumentKey, receiver: AgencyId) {
+    let key = unconfirmed_key(document, receiver);
     if layer.get(&key).is_some() {
         layer.remove(key);
     }
@@ -209,6 +254,15 @@ impl Query {
     #[must_use]
     pub fn asked_of(&self, document: DocumentKey, receiver: AgencyId) -> Option<AskedRow> {
         read(&*self.state, &asked_key(document, receiver))
+    }
+
+    /// Documents that were settled without a 01, at most `limit`.
+    ///
+    /// # Errors
+    /// If the index cannot be read.
+    pub fn unconfirmed(&self, limit: usize) -> Result<Vec<UnconfirmedRow>, IndexError> {
+        let rows = self.state.scan_back(&[UNCONFIRMED], &[], limit)?;
+        Ok(decoded(rows))
     }
 
     /// What was to be ended before `before` and is not, the latest due first, at most `limit`.

@@ -125,6 +125,14 @@ pub struct DeliveryRow {
 }
 
 impl DeliveryRow {
+    /// Whether its receiver is to say that it arrived: statuses and recalls are answered
+    /// otherwise.
+    #[must_use]
+    pub fn asks_for_01(&self) -> bool {
+        const RECALL: u32 = 1;
+        self.kind == crate::event::PackageKind::Document as i32 && self.business != RECALL
+    }
+
     /// The package.
     #[must_use]
     pub fn package_id(&self) -> Option<PackageId> {

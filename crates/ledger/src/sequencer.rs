@@ -321,6 +321,13 @@ fn anchored(answer: Committed, written: Option<&Written>) -> Committed {
             anchor: Some(written.anchor()),
             ..accepted
         }),
+        (Committed::AllAccepted(mut all), Some(written)) => {
+            // The first has nothing to record if it was there before; the others may.
+            for accepted in all.iter_mut().filter(|accepted| accepted.is_new()) {
+                accepted.anchor = Some(written.anchor());
+            }
+            Committed::AllAccepted(all)
+        }
         (Committed::Alert { .. }, Some(written)) => Committed::Alert {
             position: Some(written.position),
         },
@@ -403,6 +410,13 @@ fn decide_one(
                 ..Made::of(decision.facts)
             };
             Ok((made, Committed::Accepted(decision.answer)))
+        }
+        Command::AcceptAll(all) => {
+            let decision = decide::accept_all(layer, all)?;
+            Ok((
+                Made::of(decision.facts),
+                Committed::AllAccepted(decision.answer),
+            ))
         }
         Command::Change(change) => {
             let decision = decide::change(layer, *change)?;

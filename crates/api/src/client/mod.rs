@@ -183,12 +183,16 @@ calls! {
     exchange.extend(v1::ExtendRequest) -> v1::ExtendResponse;
     /// Builds a status package and pushes it.
     status.report(v1::ReportRequest) -> v1::Receipt;
+    /// Takes a document back from some or all of its receivers, in one transaction.
+    status.recall(v1::RecallRequest) -> v1::RecallResponse;
     /// The state of a document at each of its receivers.
     status.matrix(v1::MatrixRequest) -> v1::MatrixResponse;
     /// Statuses whose document has not come.
     status.list_unmatched(v1::ListUnmatchedRequest) -> v1::ListUnmatchedResponse;
     /// Numbers that more than one document of an agency has in one year.
     history.list_duplicates(v1::ListDuplicatesRequest) -> v1::ListDuplicatesResponse;
+    /// Active agencies that neither sent nor received anything in a period.
+    history.list_idle(v1::ListIdleRequest) -> v1::ListIdleResponse;
     /// Finds packages, or refused pushes.
     history.search(v1::SearchRequest) -> v1::SearchResponse;
     /// The story of one package, delivery or document.

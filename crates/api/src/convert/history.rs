@@ -348,6 +348,14 @@ pub(crate) fn info(info: Info, version: &str, build: &str) -> v1::InfoResponse {
     }
 }
 
+pub(crate) fn idle_agency(idle: exchange::IdleAgency) -> v1::IdleAgency {
+    v1::IdleAgency {
+        agency: Some(agency(idle.agency)),
+        last_at: idle.last.map(ledger::time::Ms::iso).unwrap_or_default(),
+        served: idle.is_served,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

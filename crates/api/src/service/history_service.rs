@@ -1,5 +1,6 @@
 //! `HistoryService`: what happened, for those entitled.
 
+use ledger::time::Ms;
 use tonic::{Request, Response, Status};
 
 use super::{Core, answer, tell};
@@ -62,6 +63,25 @@ impl HistoryService for Core {
                 .await
                 .map(convert::trace),
         )
+    }
+
+    async fn list_idle(
+        &self,
+        request: Request<v1::ListIdleRequest>,
+    ) -> Result<Response<v1::ListIdleResponse>, Status> {
+        const MONTH: i64 = 30 * 86_400_000;
+        let _ = caller::of(request.extensions()).map_err(tell)?;
+        let v1::ListIdleRequest { since, until } = request.into_inner();
+        let now = self.exchange.info().now;
+        let until = convert::end("until", &until).map_err(tell)?.unwrap_or(now);
+        let since = convert::moment("since", &since).map_err(tell)?;
+        let since = since.unwrap_or_else(|| Ms(until.0.saturating_sub(MONTH)));
+        let idle = self.exchange.idle_agencies(since, until).await;
+        answer(idle.map(|agencies| v1::ListIdleResponse {
+            agencies: agencies.into_iter().map(convert::idle_agency).collect(),
+            since: since.iso(),
+            until: until.iso(),
+        }))
     }
 
     async fn list_duplicates(

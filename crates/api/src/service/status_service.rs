@@ -1,6 +1,6 @@
 //! `StatusService`: processing statuses of documents.
 
-use exchange::{DocumentRef, Report, Staff};
+use exchange::{DocumentRef, Recall, Report, Staff};
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 use tracing::Span;
@@ -10,6 +10,17 @@ use super::{Core, answer, tell, watch};
 use crate::v1::status_service_server::StatusService;
 use crate::{caller, convert, refused, v1};
 
+/// Who answers for a status.
+fn staff(told: Option<v1::Staff>) -> Staff {
+    let told = told.unwrap_or_default();
+    Staff {
+        department: told.department,
+        name: told.name,
+        mobile: told.mobile,
+        email: told.email,
+    }
+}
+
 #[tonic::async_trait]
 impl StatusService for Core {
     async fn report(
@@ -18,23 +29,45 @@ impl StatusService for Core {
     ) -> Result<Response<v1::Receipt>, Status> {
         let peer = caller::system(request.extensions()).map_err(tell)?.clone();
         let request = request.into_inner();
-        let staff = request.staff.unwrap_or_default();
         let report = Report {
             code: request.code,
             document_id: request.document_id,
             to: request.to,
             from: request.from.filter(|from| !from.is_empty()),
             reason: request.reason,
-            staff: Staff {
-                department: staff.department,
-                name: staff.name,
-                mobile: staff.mobile,
-                email: staff.email,
-            },
+            staff: staff(request.staff),
         };
         let receipt = self.exchange.report(&peer, report).await.map_err(tell)?;
         Span::current().record("package", display(receipt.package));
         Ok(Response::new(convert::receipt(receipt)))
+    }
+
+    async fn recall(
+        &self,
+        request: Request<v1::RecallRequest>,
+    ) -> Result<Response<v1::RecallResponse>, Status> {
+        let peer = caller::system(request.extensions()).map_err(tell)?.clone();
+        let request = request.into_inner();
+        let recall = Recall {
+            document_id: request.document_id.clone(),
+            to: request.to,
+            from: request.from.filter(|from| !from.is_empty()),
+            reason: request.reason,
+            staff: staff(request.staff),
+        };
+        let recalled = self.exchange.recall(&peer, recall).await;
+        answer(recalled.map(|(sender, receivers)| {
+            let receivers = receivers.into_iter().map(|of| v1::RecalledReceiver {
+                receiver: Some(convert::agency(of.receiver)),
+                package_id: of.package.to_string(),
+                answer: of.answer.word().to_owned(),
+            });
+            v1::RecallResponse {
+                document_id: request.document_id,
+                sender: Some(convert::agency(sender)),
+                receivers: receivers.collect(),
+            }
+        }))
     }
 
     async fn matrix(

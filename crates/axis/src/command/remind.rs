@@ -166,6 +166,7 @@ fn table(owed: &[Owed]) -> String {
     let rows = owed.iter().map(|owed| {
         let what = match owed.owing.as_str() {
             "unfetched" => "chưa lấy văn bản",
+            "unconfirmed" => "chưa báo đã nhận trong ngày",
             "unanswered" => "chưa trả lời thu hồi",
             "due-soon" => "sắp đến giờ hẹn",
             "overdue" => "quá hạn xử lý",

@@ -23,6 +23,12 @@ pub(crate) struct Alerts {
     pub(crate) unfetched_working_hours: u64,
     /// Working hours after which a receiver that has not answered a recall is reminded of.
     pub(crate) unanswered_working_hours: u64,
+    /// Working hours after which a recall that is not answered is delivered once more.
+    pub(crate) remind_working_hours: u64,
+    /// Times its lane's limit after which what waits urgently is told again.
+    pub(crate) escalate_at: Vec<u32>,
+    /// How long a status may wait for its document.
+    pub(crate) unmatched_hours: u64,
     /// How long before the hour of a document of hỏa tốc hẹn giờ an alert rises.
     pub(crate) due_minutes: u64,
     /// Free space of the data folder's disk below which it is filling.
@@ -52,6 +58,9 @@ impl Default for Alerts {
             unattended_minutes: of.unattended.as_secs() / 60,
             unfetched_working_hours: of.unfetched.as_secs() / 3_600,
             unanswered_working_hours: of.unanswered.as_secs() / 3_600,
+            remind_working_hours: of.remind.map_or(0, |after| after.as_secs() / 3_600),
+            escalate_at: of.escalate,
+            unmatched_hours: of.unmatched.as_secs() / 3_600,
             due_minutes: of.due_lead.as_secs() / 60,
             disk_free_percent: of.disk_free_percent,
             sync_ms: of.sync.as_secs() * 1_000,
@@ -78,6 +87,10 @@ impl Alerts {
             unattended: minutes(self.unattended_minutes),
             unfetched: minutes(self.unfetched_working_hours * 60),
             unanswered: minutes(self.unanswered_working_hours * 60),
+            remind: (self.remind_working_hours > 0)
+                .then(|| minutes(self.remind_working_hours * 60)),
+            escalate: self.escalate_at.clone(),
+            unmatched: minutes(self.unmatched_hours * 60),
             due_lead: minutes(self.due_minutes),
             disk_free_percent: self.disk_free_percent,
             sync: Duration::from_millis(self.sync_ms),
@@ -113,6 +126,26 @@ impl Alerts {
             ),
         ] {
             within(key, hours, 1, 2_000)?;
+        }
+        within(
+            "alerts.remind_working_hours",
+            self.remind_working_hours,
+            0,
+            2_000,
+        )?;
+        within("alerts.unmatched_hours", self.unmatched_hours, 1, 8_784)?;
+        if self.escalate_at.len() > 5
+            || self.escalate_at.first().is_some_and(|first| *first < 2)
+            || !self.escalate_at.is_sorted_by(|a, b| a < b)
+            || self.escalate_at.last().is_some_and(|last| *last > 1_000)
+        {
+            return Err(ConfigError::Value {
+                key: "alerts.escalate_at",
+                value: format!("{:?}", self.escalate_at),
+                allowed:
+                    "at most five whole numbers from 2 to 1000, each larger than the one before"
+                        .to_owned(),
+            });
         }
         within("alerts.disk_free_percent", self.disk_free_percent, 0, 90)?;
         within("alerts.sync_ms", self.sync_ms, 1, 600_000)?;

@@ -140,6 +140,14 @@ kinds! {
         act: "`axis queues` và `axis why HỆ-THỐNG` cho biết vì sao; liên hệ đầu mối của hệ thống nhận. Với văn bản khẩn, báo ngay đơn vị nhận bằng kênh khác.",
              "`axis queues` and `axis why SYSTEM` tell why; call the receiving system's contact. For an urgent document tell the receiver by another channel now.";
     }
+    /// What is urgent still waits, some times longer than the limit of its lane.
+    Escalated = "escalated", Critical, "system/lane/step" {
+        title: "Văn bản khẩn vẫn chưa được lấy", "An urgent document still waits";
+        means: "Văn bản hỏa tốc hoặc khẩn đã chờ gấp nhiều lần hạn của làn (`alerts.escalate_at`); mỗi bậc báo một lần, hết khi văn bản được nhận.",
+               "A flash or urgent document has waited some times the limit of its lane (`alerts.escalate_at`). Each step is told once; it ends when the document is taken.";
+        act: "Báo lãnh đạo trực và gọi điện cho bên nhận ngay; chuyển văn bản bằng kênh khác nếu cần. `axis why HỆ-THỐNG` cho biết vì sao.",
+             "Tell the officer on duty and call the receiver now; use another channel if need be. `axis why SYSTEM` tells why.";
+    }
     /// A document of hỏa tốc hẹn giờ comes due and is not settled.
     DueSoon = "due-soon", Critical, "package id" {
         title: "Văn bản hỏa tốc hẹn giờ sắp đến giờ", "A document with a set hour comes due";
@@ -171,6 +179,14 @@ kinds! {
                "A receiver that had the recalled document has not answered 15 or 16 within the working hours that are set.";
         act: "`axis status matrix GÓI-TIN` cho biết bên nào; `axis remind GÓI-TIN --why …` gửi lại yêu cầu thu hồi cho các bên chưa trả lời.",
              "`axis status matrix PACKAGE` tells who; `axis remind PACKAGE --why …` delivers the recall once more to those who owe the answer.";
+    }
+    /// Statuses whose document does not come.
+    StatusUnmatched = "status-unmatched", Warning, "agency whose document it is said to be" {
+        title: "Trạng thái không tìm thấy văn bản", "A status without its document";
+        means: "Có trạng thái đã chuyển tới cơ quan này mà văn bản nó nêu chưa từng đi qua trục, quá số giờ quy định (`alerts.unmatched_hours`): sai mã văn bản, hoặc văn bản gửi ngoài trục.",
+               "A status was delivered to this agency, and the document it names has not passed the axis within the hours that are set (`alerts.unmatched_hours`): a wrong DocumentId, or a document sent elsewhere.";
+        act: "`axis unmatched` liệt kê; báo cho đầu mối của cơ quan gửi trạng thái. Cảnh báo tự hết khi văn bản đến, hoặc sau 30 ngày.",
+             "`axis unmatched` lists them; tell the contact of the agency that reports. The alert ends when the document comes, or after 30 days.";
     }
     /// Deliveries that were given up.
     DeadLetters = "dead-letters", Warning, "system" {

@@ -15,6 +15,15 @@ pub struct AlertLimits {
     pub unfetched: Duration,
     /// Working time after which a receiver that has not answered a recall is reminded of.
     pub unanswered: Duration,
+    /// Working time after which a recall that its receiver has had and has not answered is
+    /// delivered once more by the axis itself, and again each time it has passed; `None` =
+    /// only an operator reminds.
+    pub remind: Option<Duration>,
+    /// Times the limit of its lane after which what waits in the lanes `flash` and `urgent` is
+    /// told again, one step higher each time.
+    pub escalate: Vec<u32>,
+    /// How long a status may wait for its document.
+    pub unmatched: Duration,
     /// How long before the hour of a document of hỏa tốc hẹn giờ it is said that it is not
     /// settled yet.
     pub due_lead: Duration,
@@ -54,6 +63,9 @@ impl Default for AlertLimits {
             unattended: Duration::from_secs(15 * MINUTE),
             unfetched: Duration::from_secs(8 * 60 * MINUTE),
             unanswered: Duration::from_secs(8 * 60 * MINUTE),
+            remind: Some(Duration::from_secs(8 * 60 * MINUTE)),
+            escalate: vec![2, 4],
+            unmatched: Duration::from_secs(DAY),
             due_lead: Duration::from_secs(2 * 60 * MINUTE),
             disk_free_percent: 10,
             sync: Duration::from_secs(1),

@@ -14,8 +14,9 @@ use ledger::time::Ms;
 
 use super::{AlertLimits, Kind, Wish, Words};
 use crate::admission::hex;
+use crate::refusal::Refusal;
 use crate::reminders::{Owing, Reminder};
-use crate::service::Inner;
+use crate::service::{Inner, party};
 
 /// What is dear and changes slowly is looked at no more often.
 const SELDOM: Duration = Duration::from_secs(30);
@@ -30,6 +31,11 @@ const SYNCS: u16 = 0xfff;
 const SLOW: u32 = 3;
 /// The lanes' words, in serving order.
 const LANES: [&str; 4] = ["flash", "urgent", "status", "routine"];
+/// Those whose delay is told step by step.
+const URGENT: [&str; 2] = ["flash", "urgent"];
+/// Statuses without a document that one look reads at most, and for how long they are news.
+const UNMATCHED: usize = 10_000;
+const UNMATCHED_NEWS: Duration = Duration::from_secs(30 * 86_400);
 
 /// After how long without another an alert of this kind ends by itself; `None` = its
 /// condition says when.
@@ -259,6 +265,7 @@ impl Watch {
     /// keeps back hurries nobody, and when it is over nobody was away meanwhile.
     fn judge(&mut self, inner: &Inner, round: &Backlog, now: Ms, found: &mut Found) {
         let (mut old, mut unattended, mut dead) = (Vec::new(), Vec::new(), Vec::new());
+        let mut escalated = Vec::new();
         self.paused
             .retain(|system, _| round.systems.contains_key(system));
         for (system, backlog) in &round.systems {
@@ -268,15 +275,22 @@ impl Watch {
             let name = system.as_ref().map_or(NO_SYSTEM, SystemId::as_str);
             for ((lane, word), limit) in backlog.offered.iter().zip(LANES).zip(self.limits.oldest) {
                 let Some(oldest) = lane.oldest else { continue };
+                let waiting = lane.waiting;
+                let said = || {
+                    Words::new(
+                        format!("{waiting} văn bản chờ, cũ nhất từ {}.", oldest.told()),
+                        format!("{waiting} wait, the oldest since {}.", oldest.told()),
+                    )
+                };
                 if now.0 - oldest.0 > as_ms(limit) {
-                    let waiting = lane.waiting;
-                    old.push((
-                        format!("{name}/{word}"),
-                        Words::new(
-                            format!("{waiting} văn bản chờ, cũ nhất từ {}.", oldest.told()),
-                            format!("{waiting} wait, the oldest since {}.", oldest.told()),
-                        ),
-                    ));
+                    old.push((format!("{name}/{word}"), said()));
+                }
+                // The limit itself is the first step.
+                for (step, times) in (2..).zip(&self.limits.escalate) {
+                    let over = now.0 - oldest.0 > as_ms(limit.saturating_mul(*times));
+                    if over && URGENT.contains(&word) {
+                        escalated.push((format!("{name}/{word}/{step}"), said()));
+                    }
                 }
             }
             let limit = as_ms(self.limits.unattended);
@@ -302,6 +316,7 @@ impl Watch {
             }
         }
         found.all(Kind::OldestAge, old);
+        found.all(Kind::Escalated, escalated);
         found.all(Kind::QueueUnattended, unattended);
         found.all(Kind::DeadLetters, dead);
     }
@@ -328,10 +343,41 @@ async fn owed(inner: &Inner, now: Ms, found: &mut Found) {
     if let Ok(unanswered) = inner.unanswered(now).await {
         found.all(Kind::RecallUnanswered, by_package(unanswered));
     }
+    if let Ok(unmatched) = unmatched(inner, now).await {
+        found.all(Kind::StatusUnmatched, unmatched);
+    }
     if let Ok(mut due) = inner.due(now).await {
         due.retain(|due| due.owing == Owing::DueSoon);
         found.all(Kind::DueSoon, by_package(due));
     }
+}
+
+/// Agencies that were told of the state of documents that have not come.
+async fn unmatched(
+    inner: &Inner,
+    now: Ms,
+) -> Result<impl Iterator<Item = (String, Words<String>)>, Refusal> {
+    let waiting = inner.ask(|query| query.unmatched(&[], UNMATCHED)).await?;
+    let limit = as_ms(inner.options.alerts.unmatched);
+    let mut agencies: BTreeMap<AgencyId, (u64, Ms)> = BTreeMap::new();
+    for (status, _) in waiting {
+        let age = now.0 - status.at.0;
+        if age > limit && age <= as_ms(UNMATCHED_NEWS) {
+            let first = (0, status.at);
+            let (count, oldest) = agencies.entry(status.document_sender).or_insert(first);
+            *count += 1;
+            *oldest = status.at.min(*oldest);
+        }
+    }
+    let registry = inner.ledger.registry();
+    Ok(agencies.into_iter().map(move |(agency, (count, oldest))| {
+        let (code, since) = (party(&registry, agency, "").main_code, oldest.iso());
+        let detail = Words::new(
+            format!("{count} trạng thái, cũ nhất từ {since}."),
+            format!("{count} statuses, the oldest since {since}."),
+        );
+        (code, detail)
+    }))
 }
 
 /// One subject a package, whoever owes it.

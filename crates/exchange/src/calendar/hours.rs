@@ -101,6 +101,11 @@ impl Hours {
         Ok(Self(hours))
     }
 
+    /// When the last span ends.
+    pub(super) fn end(&self) -> TimeOfDay {
+        self.0.last().map_or(TimeOfDay::of(24, 0), |(_, end)| *end)
+    }
+
     /// The spans as texts, `07:30-11:30`.
     pub fn texts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(begin, end)| format!("{begin}-{end}"))

@@ -13,7 +13,7 @@ use exchange::{
 };
 use ledger::time::{Clock, Ms};
 
-use crate::ground::{B, C, Ground, decided, draft, new, operator};
+use crate::ground::{A, B, C, Ground, decided, draft, new, operator, report};
 use crate::moody::Moody;
 use crate::sick::Sick;
 
@@ -69,6 +69,8 @@ fn quick(options: &mut Options) {
     options.alerts.every = Duration::from_millis(10);
     // It has tests of its own (reminders).
     options.alerts.unfetched = Duration::from_secs(1_000_000_000);
+    // So has what urges by steps.
+    options.alerts.escalate = Vec::new();
     options.alerts.disk_free_percent = 0;
     // A test machine's disk may be slow.
     options.alerts.sync = Duration::from_secs(600);
@@ -281,6 +283,70 @@ async fn pr_04_each_lane_has_its_own_limit_and_a_fetch_ends_the_alert() {
     for subject in ["b/flash", "b/urgent", "b/routine"] {
         incident(&ground.exchange, AlertKind::OldestAge, subject).await;
     }
+}
+
+/// The limit is the first step; each further one is told once, and nothing after the fetch.
+#[tokio::test]
+async fn pr_04_what_is_urgent_is_told_once_a_step_and_no_more_after_the_fetch() {
+    let ground = Ground::with(|options| {
+        quick(options);
+        options.alerts.unattended = Duration::from_secs(1_000_000);
+        options.alerts.escalate = vec![2, 4];
+    })
+    .await;
+    for (id, level) in [("flash", 3), ("routine", 0)] {
+        let mut draft = draft(id, &[B]);
+        draft.document.other_info.priority = edxml::Priority::new(level).unwrap();
+        let package = edxml::write::document(&draft);
+        ground.push(&ground.a, package).await.unwrap();
+    }
+    let limit = ("oldest-age", "b/flash");
+    let (second, third) = (("escalated", "b/flash/2"), ("escalated", "b/flash/3"));
+    pass(11);
+    stands(&ground.exchange, &[limit]).await;
+    pass(10);
+    stands(&ground.exchange, &[limit, second]).await;
+    let ground = ground.restarted().await;
+    looked(&ground.exchange, &[limit, second]).await;
+    pass(20);
+    stands(&ground.exchange, &[limit, second, third]).await;
+    // Never for what is not urgent.
+    pass(5 * 24 * 60);
+    let routine = ("oldest-age", "b/routine");
+    stands(&ground.exchange, &[limit, second, third, routine]).await;
+    ground.take_all(&ground.b).await;
+    stands(&ground.exchange, &[]).await;
+    pass(60);
+    looked(&ground.exchange, &[]).await;
+    incident(&ground.exchange, AlertKind::Escalated, "b/flash/2").await;
+    incident(&ground.exchange, AlertKind::Escalated, "b/flash/3").await;
+    incident(&ground.exchange, AlertKind::OldestAge, "b/flash").await;
+}
+
+/// A status whose document does not come is told after the hours set, and no more when it comes.
+#[tokio::test]
+async fn sta_06_a_status_without_its_document_is_an_alert_until_the_document_comes() {
+    let ground = Ground::with(quick).await;
+    let early = report(3, B, A, "d-1", "");
+    ground.push(&ground.b, early).await.unwrap();
+    let foreign = report(3, C, A, "d-2", "");
+    ground.push(&ground.c, foreign).await.unwrap();
+    ground.take_all(&ground.a).await;
+    pass(23 * 60);
+    looked(&ground.exchange, &[]).await;
+    pass(2 * 60);
+    stands(&ground.exchange, &[("status-unmatched", A)]).await;
+    ground.push(&ground.a, new("d-1", &[B])).await.unwrap();
+    ground.take_all(&ground.b).await;
+    looked(&ground.exchange, &[("status-unmatched", A)]).await;
+    // The other one is foreign: it stays in the list, and is no news after a month.
+    pass(30 * 24 * 60);
+    stands(&ground.exchange, &[]).await;
+    let caller = exchange::Caller::Operator(operator());
+    let listed = ground.exchange.unmatched(&caller, 0, "").await.unwrap();
+    assert_eq!(listed.items.len(), 1);
+    assert_eq!(listed.items[0].document_id, "d-2");
+    incident(&ground.exchange, AlertKind::StatusUnmatched, A).await;
 }
 
 /// A pause is on purpose: it shows by itself, and what it keeps back alarms nobody. When it is

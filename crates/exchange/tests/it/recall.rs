@@ -1,9 +1,9 @@
 //! Taking a document back: before and after its fetch.
 
 use exchange::refusal::Name;
-use exchange::{Caller, DeliveryState, Outcome, Redeliver};
+use exchange::{Caller, DeliveryState, Outcome, Recall, RecallAnswer, Redeliver};
 
-use crate::ground::{A, B, C, Ground, decided, new, operator, recall, report};
+use crate::ground::{A, B, C, Ground, decided, named, new, operator, recall, report};
 
 async fn states(ground: &Ground, package: &str) -> Vec<DeliveryState> {
     let caller = Caller::Operator(operator());
@@ -157,6 +157,94 @@ async fn rc_01_a_recall_for_3_of_5_receivers_reaches_3() {
         states(&ground, &recalled.package.to_string()).await,
         [S::Pending, S::Recalled, S::Recalled]
     );
+}
+
+fn by_name(document: &str, to: &[&str]) -> Recall {
+    Recall {
+        document_id: document.to_owned(),
+        to: to.iter().map(|code| (*code).to_owned()).collect(),
+        reason: "Ban hành nhầm".to_owned(),
+        ..Recall::default()
+    }
+}
+
+#[tokio::test]
+async fn rc_01_a_recall_by_name_asks_all_that_are_named_in_one_transaction_or_nobody() {
+    let ground = Ground::new().await;
+    let (exchange, a) = (&ground.exchange, &ground.a);
+    ground.push(a, new("d1", &[B, C])).await.unwrap();
+    ground.push(a, new("d2", &[B])).await.unwrap();
+    ground.take_all(&ground.b).await;
+    let position = exchange.info().position;
+    // Who is not registered and who never got it: each is named, and B is not asked either.
+    let wrong = by_name("d2", &[B, "000.00.77.H99", C]);
+    let refused = exchange.recall(a, wrong).await.unwrap_err();
+    let codes = [Name::UnknownReceiver, Name::NotAReceiver].map(Name::as_str);
+    assert_eq!(named(&refused), (Name::UnknownReceiver, codes.to_vec()));
+    assert!(refused.details[1].message_en.contains(C), "{refused:?}");
+    let mute = Recall {
+        reason: " ".to_owned(),
+        ..by_name("d1", &[])
+    };
+    let refused = exchange.recall(a, mute).await.unwrap_err();
+    assert_eq!(refused.name, Name::ReasonMissing);
+    let refused = exchange.recall(&ground.b, by_name("d1", &[])).await;
+    assert_eq!(refused.unwrap_err().name, Name::UnknownDocument);
+    assert_eq!(exchange.info().position, position, "nothing was recorded");
+    assert!(ground.fetch(&ground.b).await.is_none());
+
+    // All that have it, by one record; a code named twice is one receiver.
+    let (sender, told) = exchange.recall(a, by_name("d1", &[])).await.unwrap();
+    assert_eq!(exchange.info().position, position + 1);
+    let mut answers: Vec<_> = told
+        .iter()
+        .map(|of| (of.receiver.main_code.as_str(), of.answer))
+        .collect();
+    answers.sort_unstable_by_key(|(code, _)| *code);
+    assert_eq!(
+        answers,
+        [(B, RecallAnswer::Asked), (C, RecallAnswer::Agreed)]
+    );
+    assert_eq!(sender.main_code, A);
+    assert_eq!(ground.take_all(&ground.b).await, [Some(13)]);
+    assert_eq!(ground.take_all(&ground.c).await, [None; 0]);
+    let told = ground.take_all(a).await;
+    assert_eq!(told.iter().filter(|code| **code == Some(15)).count(), 1);
+    let (_, told) = exchange
+        .recall(a, by_name("d2", &[B, "H99.02", B]))
+        .await
+        .unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[tokio::test]
+async fn rc_01_a_document_is_taken_back_from_300_receivers_by_one_record() {
+    // A record lies in one segment.
+    let ground = Ground::with(|options| options.segment_size = 64 << 20).await;
+    let codes: Vec<_> = (0..300)
+        .map(|n| format!("{:03}.{:02}.09.H99", n / 100, n % 100))
+        .collect();
+    let rows: String = codes
+        .iter()
+        .map(|code| format!("{code},,X {code},\n"))
+        .collect();
+    let csv = format!("code,code_2020,name,parent\n{rows}");
+    ground
+        .exchange
+        .import_agencies(&operator(), csv.into(), decided("15/QĐ"))
+        .await
+        .unwrap();
+    let to: Vec<_> = codes.iter().map(String::as_str).collect();
+    ground.push(&ground.a, new("d1", &to)).await.unwrap();
+    let position = ground.exchange.info().position;
+    let (_, told) = ground
+        .exchange
+        .recall(&ground.a, by_name("d1", &[]))
+        .await
+        .unwrap();
+    assert_eq!(told.len(), 300);
+    assert!(told.iter().all(|of| of.answer == RecallAnswer::Agreed));
+    assert_eq!(ground.exchange.info().position, position + 1);
 }
 
 /// One document: whether the content was served, and where its delivery stands.

@@ -6,18 +6,19 @@ use edxml::write::document;
 use edxml::{Date, Priority};
 use exchange::refusal::Name;
 use exchange::{
-    AlertKind, Caller, DocumentRef, Matrix, MatrixCounts, Owing, RecallAnswer, Remind, Search,
+    AlertKind, Caller, Credentials, DocumentRef, Matrix, MatrixCounts, NewSystem, Outcome, Owing,
+    RecallAnswer, Remind, Search,
 };
 use ledger::time::{Clock, Ms};
 
 use crate::alerts::{incident, stands};
-use crate::ground::{A, B, C, Ground, draft, new, operator, recall, report};
+use crate::ground::{A, B, C, Ground, decided, draft, new, operator, recall, report};
 
 /// Monday, 2026-11-23 08:00 in Vietnam.
 const MONDAY: Ms = Ms(1_795_395_600_000);
 const HOUR: i64 = 3_600_000;
 
-async fn ground() -> Ground {
+async fn reminding(remind: Option<Duration>) -> Ground {
     let clock = Clock::standing_at(MONDAY);
     Ground::with(move |options| {
         options.clock = clock.clone();
@@ -28,8 +29,16 @@ async fn ground() -> Ground {
         let never = Duration::from_secs(1_000 * 86_400);
         options.alerts.oldest = [never; 4];
         options.alerts.unattended = never;
+        options.alerts.escalate = Vec::new();
+        // It has a test of its own.
+        options.alerts.remind = remind;
     })
     .await
+}
+
+/// Without reminders of the axis's own.
+async fn ground() -> Ground {
+    reminding(None).await
 }
 
 fn pass(ground: &Ground, ms: i64) {
@@ -162,16 +171,147 @@ async fn rc_02_the_matrix_tells_four_states_and_who_does_not_answer_is_reminded(
     ground.exchange.close().await;
 }
 
+/// The request once more, or nothing for now.
+async fn asked_again(ground: &Ground) -> (exchange::Header, u32) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some((header, _)) = ground.fetch(&ground.b).await {
+            let settled = ground.settle(&ground.b, header.delivery, Outcome::Acknowledged);
+            settled.await.unwrap();
+            let round = header.round;
+            return (header, round);
+        }
+        assert!(std::time::Instant::now() < deadline, "nothing comes");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn rc_02_the_axis_itself_asks_again_and_not_twice_over_a_restart() {
+    let ground = reminding(Some(Duration::from_secs(8 * 3_600))).await;
+    for id in ["d-1", "d-2"] {
+        ground.push(&ground.a, new(id, &[B])).await.unwrap();
+    }
+    ground.take_all(&ground.b).await;
+    // The second one an hour after the first; the receiver takes both and says nothing.
+    let first = ground.push(&ground.a, recall("d-1", &[B])).await.unwrap();
+    pass(&ground, HOUR);
+    let second = ground.push(&ground.a, recall("d-2", &[B])).await.unwrap();
+    assert_eq!(ground.take_all(&ground.b).await, [None, None]);
+
+    // Eight and a half working hours after the first, seven and a half after the second.
+    pass(&ground, 24 * HOUR);
+    let (header, round) = asked_again(&ground).await;
+    assert_eq!((header.package, round), (first.package, 2));
+    // A restart forgets nothing and repeats nothing: what comes next is the second one.
+    let ground = ground.restarted().await;
+    pass(&ground, HOUR);
+    let (header, round) = asked_again(&ground).await;
+    assert_eq!((header.package, round), (second.package, 2));
+    assert!(ground.fetch(&ground.b).await.is_none());
+
+    // Who answers is left alone; who does not is asked again when the time has passed again.
+    ground
+        .push(&ground.b, report(15, B, A, "d-1", ""))
+        .await
+        .unwrap();
+    pass(&ground, 26 * HOUR);
+    let (header, round) = asked_again(&ground).await;
+    assert_eq!((header.package, round), (second.package, 3));
+    assert!(ground.fetch(&ground.b).await.is_none());
+    let trace = ground
+        .exchange
+        .trace(&everything(), &first.package.to_string())
+        .await
+        .unwrap();
+    let reminders = trace
+        .events
+        .iter()
+        .filter(|event| event.kind == "redelivered");
+    let reminders: Vec<_> = reminders.collect();
+    assert_eq!(reminders.len(), 1, "{reminders:?}");
+    ground.exchange.close().await;
+}
+
+#[tokio::test]
+async fn sta_04_who_has_not_said_01_or_later_by_the_end_of_the_day_is_listed() {
+    let ground = ground().await;
+    ground
+        .push(&ground.a, new("d-1", &[A, B, C]))
+        .await
+        .unwrap();
+    // B settles: the axis says 01 for it. A says 03 without settling. C does nothing.
+    ground.take_all(&ground.b).await;
+    ground
+        .push(&ground.a, report(3, A, A, "d-1", ""))
+        .await
+        .unwrap();
+    let told = ground.take_all(&ground.a).await;
+    assert!(told.contains(&Some(1)), "B's 01 by the axis: {told:?}");
+    pass(&ground, 9 * HOUR - 60_000);
+    assert_eq!(owed(&ground).await, [], "16:59");
+    pass(&ground, 60_000);
+    let mute = [(Owing::Unconfirmed, C.to_owned(), String::new())];
+    assert_eq!(owed(&ground).await, mute, "17:00");
+    let ground = ground.restarted().await;
+    assert_eq!(owed(&ground).await, mute);
+    let reminder = ground.exchange.reminders().await.unwrap().remove(0);
+    assert_eq!((reminder.since, reminder.count), (MONDAY, 1));
+    ground.take_all(&ground.c).await;
+    assert_eq!(owed(&ground).await, []);
+    ground.exchange.close().await;
+}
+
+#[tokio::test]
+async fn sta_04_one_whose_01_the_axis_does_not_say_owes_it_after_it_settled_too() {
+    let ground = ground().await;
+    let (exchange, code) = (&ground.exchange, "000.00.04.H99");
+    let csv = format!("code,code_2020,name,parent\n{code},,Sở Y tế,\n");
+    let by = operator();
+    let imported = exchange.import_agencies(&by, csv.into(), decided("14/QĐ"));
+    imported.await.unwrap();
+    let system = NewSystem {
+        id: "y".to_owned(),
+        agencies: vec![code.to_owned()],
+        axis_acknowledges: false,
+        with_key: true,
+        ..NewSystem::default()
+    };
+    let (_, key) = exchange.add_system(&operator(), system).await.unwrap();
+    let credentials = Credentials::Key {
+        system: "y",
+        key: &key.unwrap(),
+    };
+    let y = exchange.authenticate(credentials).unwrap();
+    ground.push(&ground.a, new("d-1", &[code])).await.unwrap();
+    ground.take_all(&y).await;
+    pass(&ground, 9 * HOUR);
+    let mute = [(Owing::Unconfirmed, code.to_owned(), String::new())];
+    assert_eq!(owed(&ground).await, mute);
+    ground
+        .push(&y, report(1, code, A, "d-1", ""))
+        .await
+        .unwrap();
+    ground.take_all(&ground.a).await;
+    assert_eq!(owed(&ground).await, []);
+    ground.exchange.close().await;
+}
+
 #[tokio::test]
 async fn ex_12_who_has_not_fetched_for_the_working_hours_set_is_in_alert_and_digest() {
     let ground = ground().await;
     ground.push(&ground.a, new("d-1", &[B])).await.unwrap();
     // Seven working hours are over when Monday is.
     pass(&ground, 24 * HOUR);
-    assert_eq!(owed(&ground).await, [], "24 hours, less than 8 of work");
+    let mute = || (Owing::Unconfirmed, B.to_owned(), String::new());
+    assert_eq!(
+        owed(&ground).await,
+        [mute()],
+        "24 hours, less than 8 of work"
+    );
     pass(&ground, HOUR);
-    let late = [(Owing::Unfetched, B.to_owned(), String::new())];
-    assert_eq!(owed(&ground).await, late);
+    let late = (Owing::Unfetched, B.to_owned(), String::new());
+    assert_eq!(owed(&ground).await, [late, mute()]);
     stands(&ground.exchange, &[("unfetched", B)]).await;
     let alert = &ground.exchange.standing_alerts()[0];
     assert!(alert.detail.vi.contains("Sở Tài chính: 1"), "{alert:?}");
@@ -267,14 +407,20 @@ async fn tm_05_overdue_is_what_has_no_06_after_its_due_date() {
         [(B.to_owned(), false), (C.to_owned(), true)]
     );
     assert_eq!(matrix(&ground, "d-1").await.counts().overdue, 1);
-    let late: Vec<_> = owed(&ground).await;
-    assert_eq!(late, [(Owing::Overdue, C.to_owned(), "d-1".to_owned())]);
+    // What was not even settled is owed besides.
+    let late = async |ground: &Ground| {
+        let mut late = owed(ground).await;
+        late.retain(|(owing, _, _)| *owing == Owing::Overdue);
+        late
+    };
+    let of_c = (Owing::Overdue, C.to_owned(), "d-1".to_owned());
+    assert_eq!(late(&ground).await, [of_c]);
     ground
         .push(&ground.c, report(6, C, A, "d-1", ""))
         .await
         .unwrap();
     assert_eq!(overdue(&ground).await, [""; 0]);
-    assert_eq!(owed(&ground).await, []);
+    assert_eq!(late(&ground).await, []);
     // The others came due meanwhile, for both receivers.
     pass(&ground, 5 * 24 * HOUR);
     assert_eq!(overdue(&ground).await, ["d-2"]);

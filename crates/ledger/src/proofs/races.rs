@@ -7,7 +7,7 @@ use super::world::{
     acknowledge, change, delivery, document, document_key, id, recall, status, status_13,
 };
 use super::{Answer, Desk};
-use crate::command::{Command, CommitError, Committed};
+use crate::command::{Command, CommitError, Committed, Conflict};
 use crate::event::DeliveryState as S;
 use crate::fact::Change;
 use crate::id::{AgencyId, DeliveryId};
@@ -100,6 +100,10 @@ fn said(answer: &Answer) -> String {
             round,
             changed,
         }) => format!("{state:?} round={round} changed={changed}"),
+        Ok(Committed::AllAccepted(all)) => {
+            let new: Vec<_> = all.iter().map(|a| a.anchor.is_some()).collect();
+            format!("accepted new={new:?}")
+        }
         Ok(Committed::Recorded) => "recorded".into(),
         Ok(Committed::Alert { position }) => format!("alert new={}", position.is_some()),
         Err(CommitError::Conflict(conflict)) => {
@@ -289,6 +293,85 @@ fn a_fetch_races_a_recall_in_exactly_two_ways() {
     assert_eq!(recalled.answers[0], "Recalled");
     assert_eq!((recalled.current, recalled.waiting), (Some(15), (0, 1)));
     assert!(fetched.recalled && recalled.recalled);
+}
+
+/// Two receivers, and somebody who never got the document.
+fn asks(base: u32, to: &[u32]) -> Command {
+    let asked = to.iter().zip(0..).map(|(to, n)| {
+        let text = format!("13 {base} {to}");
+        let own = base + 40 + n;
+        let mut asks = status_13(id(base + 20 + n), SENDER, &key(base), *to, &text, own);
+        // Its bytes stand in the event.
+        asks.package.made = text.into_bytes().into();
+        asks.payload = journal::Payload::None;
+        asks
+    });
+    Command::AcceptAll(asked.collect())
+}
+
+#[test]
+fn several_are_asked_in_one_record_or_nobody_is() {
+    const OTHER: u32 = 3;
+    let mut desk = Desk::new();
+    let given = |base: u32| {
+        let text = format!("document {base}");
+        put(document(id(base), SENDER, &key(base), &[TO, OTHER], &text))
+    };
+    desk.one(given(100)).unwrap();
+    desk.one(simple(100, Change::Fetched)).unwrap();
+    let before = (desk.dump(), desk.state.last());
+    let with_a_stranger = desk.one(asks(100, &[TO, 7, OTHER]));
+    assert_eq!(
+        with_a_stranger,
+        Err(CommitError::Conflict(Conflict::NotAReceiver {
+            agency: AgencyId(7)
+        }))
+    );
+    assert_eq!((desk.dump(), desk.state.last()), before, "nothing of it");
+    let position = before.1.unwrap().position;
+    let Ok(Committed::AllAccepted(all)) = desk.one(asks(100, &[TO, OTHER])) else {
+        panic!()
+    };
+    let at = |accepted: &crate::Accepted| accepted.anchor.as_ref().unwrap().position;
+    assert_eq!(all.iter().map(at).collect::<Vec<_>>(), [position + 1; 2]);
+    // Who had fetched must answer, who had not is answered for.
+    let fetched = after(&desk, 100, Vec::new());
+    assert_eq!(
+        (fetched.state.as_str(), fetched.current),
+        ("Fetched/1", Some(13))
+    );
+    let unread: CellRow = read(
+        &desk.state,
+        &rows::cell(document_key(SENDER, &key(100)), AgencyId(OTHER)),
+    )
+    .unwrap();
+    assert_eq!(unread.current(), Some(15));
+    // Sent again word for word it brings nothing new.
+    let Ok(Committed::AllAccepted(again)) = desk.one(asks(100, &[TO, OTHER])) else {
+        panic!()
+    };
+    assert!(again.iter().all(|accepted| accepted.anchor.is_none()));
+    assert_eq!(desk.state.last().unwrap().position, position + 1);
+}
+
+#[test]
+fn a_fetch_races_a_recall_of_several_in_exactly_two_ways() {
+    let race = Race {
+        before: given,
+        racing: |base| vec![simple(base, Change::Fetched), asks(base, &[TO])],
+    };
+    let outcomes: Vec<_> = outcomes(&race).into_iter().collect();
+    let ends: Vec<_> = outcomes
+        .iter()
+        .map(|after| (after.state.as_str(), after.current, after.waiting))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            ("Fetched/1", Some(13), (1, 0)),
+            ("Recalled/1", Some(15), (0, 1))
+        ]
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod change;
 mod file;
+mod idle;
 mod look;
 mod told;
 mod tree;
@@ -157,6 +158,8 @@ pub(crate) enum Command {
     Compare(file::CompareArgs),
     /// Codes in packages that nobody registered
     Unknown(file::UnknownArgs),
+    /// Active agencies that neither sent nor received anything in a period
+    Idle(idle::IdleArgs),
     /// Take over agencies from another list, such as the national one
     Adopt(file::AdoptArgs),
 }
@@ -195,6 +198,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Sent(args) => file::sent(args).await,
         Command::Compare(args) => file::compare(args).await,
         Command::Unknown(args) => file::unknown(args).await,
+        Command::Idle(args) => idle::idle(args).await,
         Command::Adopt(args) => file::adopt(args).await,
     }
 }
