@@ -8,6 +8,7 @@
 //! pulls, and the alerts that stand are its queue.
 
 mod mail;
+mod reminder;
 mod text;
 mod webhook;
 
@@ -23,6 +24,7 @@ pub use text::Notice;
 pub use webhook::WebhookOptions;
 
 use mail::Mail;
+use reminder::Reminder;
 use webhook::Webhook;
 
 /// Alerts in one message, at most; the others go in the next.
@@ -152,6 +154,7 @@ impl Notices {
                     for alert in &due {
                         exchange.alert_told(alert).await;
                     }
+                    self.remind(&exchange, &due).await;
                 }
                 tokio::time::sleep(self.options.hold_off).await;
             }
@@ -159,6 +162,30 @@ impl Notices {
         tokio::select! {
             () = stop.cancelled() => {}
             () = work => {}
+        }
+    }
+
+    /// Reminds agencies that do not fetch, once an alert: it has been recorded as told.
+    async fn remind(&self, exchange: &Exchange, told: &[Alert]) {
+        let Some(mail) = self.mail.as_ref().filter(|mail| mail.contacts) else {
+            return;
+        };
+        let retries = ExponentialBuilder::default()
+            .with_min_delay(self.options.pause)
+            .with_max_delay(self.options.longest_pause)
+            .with_jitter()
+            .with_max_times(2);
+        for alert in told {
+            let Some((agency, contact)) = exchange.contact_of(&alert.subject) else {
+                continue;
+            };
+            let code = agency.main_code.clone();
+            let Some(reminder) = Reminder::of(&self.options.name, alert, agency, &contact) else {
+                continue;
+            };
+            if let Err(error) = (|| mail.remind(&reminder)).retry(retries).await {
+                tracing::warn!(agency = code, %error, "an agency was not reminded by mail; look at its contact in the registry");
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
+use crate::reminder::Reminder;
 use crate::{Notice, SendError, SetupError};
 
 /// How long one attempt may take.
@@ -43,6 +44,9 @@ pub struct MailOptions {
     pub from: String,
     /// To whom.
     pub to: Vec<String>,
+    /// Whether an agency that does not fetch is reminded, too, if its contact in the registry
+    /// names a mail address (duty EX-12).
+    pub contacts: bool,
 }
 
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(crate) struct Mail {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     to: Vec<Mailbox>,
+    /// Whether agencies are reminded themselves.
+    pub(crate) contacts: bool,
 }
 
 impl Mail {
@@ -89,18 +95,29 @@ impl Mail {
             transport: builder.build(),
             from,
             to,
+            contacts: options.contacts,
         })
     }
 
     pub(crate) async fn send(&self, notice: &Notice) -> Result<(), SendError> {
+        self.post(&self.to, notice.subject(), notice.body()).await
+    }
+
+    /// Sends one letter to others than those who are told of alerts.
+    pub(crate) async fn remind(&self, reminder: &Reminder) -> Result<(), SendError> {
+        let to = Mailbox::new(None, reminder.to.clone());
+        self.post(&[to], reminder.subject(), reminder.body()).await
+    }
+
+    async fn post(&self, to: &[Mailbox], subject: String, body: String) -> Result<(), SendError> {
         let mut builder = Message::builder().from(self.from.clone());
-        for to in &self.to {
+        for to in to {
             builder = builder.to(to.clone());
         }
         let message = builder
-            .subject(notice.subject())
+            .subject(subject)
             .header(ContentType::TEXT_PLAIN)
-            .body(notice.body())?;
+            .body(body)?;
         self.transport.send(message).await?;
         Ok(())
     }

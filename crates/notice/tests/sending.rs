@@ -264,6 +264,7 @@ fn by_mail(port: u16, folder: &tempfile::TempDir) -> MailOptions {
         password_file: Some(password_file),
         from: "Axis <axis@tinh.example>".to_owned(),
         to: vec!["truc@tinh.example".to_owned()],
+        contacts: false,
     }
 }
 
@@ -527,5 +528,71 @@ async fn pr_04_an_urgent_document_left_alone_is_one_notice_and_none_after_the_fe
     let all = web.takes(3).await;
     assert!(!all[2].contains("oldest-age"), "{}", all[2]);
     assert_eq!(all.len(), 3);
+    exchange.close().await;
+}
+
+/// An agency that has not fetched for the working hours set gets one letter itself.
+#[tokio::test]
+async fn ex_12_the_contact_of_an_agency_that_does_not_fetch_gets_one_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    // Monday, 08:00 in Vietnam.
+    let clock = Clock::standing_at(Ms(1_795_395_600_000));
+    let mut options = options(&folder);
+    options.clock = clock.clone();
+    options.alerts.every = Duration::from_millis(10);
+    // Of the document's age others are told.
+    let never = Duration::from_secs(1_000 * 86_400);
+    (options.alerts.unattended, options.alerts.oldest) = (never, [never; 4]);
+    let exchange = Exchange::open(options, |_, _| {}).await.unwrap();
+    let by = exchange::Operator {
+        person: "Lan".to_owned(),
+        ..exchange::Operator::default()
+    };
+    let csv = "code,name,contact\n000.00.01.H99,Sở Nội vụ,\n\
+               000.00.02.H99,Sở Tài chính,Chị Lan <vanthu@stc.example> 0235 123\n";
+    let imported = exchange.import_agencies(&by, csv.into(), exchange::ImportOrder::default());
+    assert_eq!(imported.await.unwrap().added, 2);
+    let system = exchange::NewSystem {
+        id: "so-a".to_owned(),
+        agencies: vec!["000.00.01.H99".to_owned()],
+        with_key: true,
+        ..exchange::NewSystem::default()
+    };
+    let (_, key) = exchange.add_system(&by, system).await.unwrap();
+    let key = key.unwrap();
+    let shown = exchange::Credentials::Key {
+        system: "so-a",
+        key: &key,
+    };
+    let a = exchange.authenticate(shown).unwrap();
+    let organ = |code| edxml::Organ::new(code, None);
+    let date = edxml::Date::new(2026, 11, 20).unwrap();
+    let to = vec![organ("000.00.02.H99")];
+    let from = organ("000.00.01.H99");
+    let mut draft = edxml::write::DocumentDraft::new(from, to, "12", "SNV-VP", date);
+    draft.document.document_id = Some("d1".to_owned());
+    draft.attach("a.pdf", "application/pdf", b"%PDF-1.7".to_vec());
+    let package = edxml::write::document(&draft).into();
+    let pushed = exchange.push(&a, package, exchange::PushOptions::default());
+    pushed.await.unwrap();
+
+    let mail = Sink::mail(0).await;
+    let mut ways = quick();
+    ways.hold_off = Duration::ZERO;
+    ways.mail = Some(MailOptions {
+        contacts: true,
+        user: None,
+        password_file: None,
+        ..by_mail(mail.port, &folder)
+    });
+    let notices = Notices::new(ways).unwrap().unwrap();
+    tokio::spawn(notices.run(exchange.clone(), CancellationToken::new()));
+    // A day and an hour later: more than eight working hours.
+    clock.advance(25 * 3_600_000);
+    let mails = mail.takes(2).await;
+    let to_contact = |mail: &&String| mail.contains("To: vanthu@stc.example");
+    assert_eq!(mails.iter().filter(to_contact).count(), 1, "{mails:?}");
+    assert!(mails.iter().any(|mail| mail.contains("truc@tinh.example")));
+    told(&exchange).await;
     exchange.close().await;
 }

@@ -46,6 +46,7 @@ pub(crate) struct Mail {
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) from: Option<String>,
     pub(crate) to: Vec<String>,
+    pub(crate) contacts: bool,
 }
 
 impl Default for Mail {
@@ -59,6 +60,7 @@ impl Default for Mail {
             password_file: None,
             from: None,
             to: Vec::new(),
+            contacts: false,
         }
     }
 }
@@ -98,6 +100,7 @@ impl Notices {
             password_file: self.mail.password_file.clone(),
             from: self.mail.from.clone().unwrap_or_default(),
             to: self.mail.to.clone(),
+            contacts: self.mail.contacts,
         });
         let webhook = self.webhook.url.as_ref().map(|url| notice::WebhookOptions {
             url: url.clone(),
