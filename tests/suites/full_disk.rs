@@ -14,10 +14,10 @@ use crate::house::{
 };
 
 /// A mounted file system; unmounted when dropped.
-struct Mount(PathBuf);
+pub(crate) struct Mount(pub(crate) PathBuf);
 
 impl Mount {
-    fn new(at: &Path, args: &[&str]) -> Self {
+    pub(crate) fn new(at: &Path, args: &[&str]) -> Self {
         let own = std::fs::metadata("/proc/self").unwrap().uid();
         assert!(
             own == 0,
@@ -42,7 +42,7 @@ impl Drop for Mount {
 }
 
 /// Fills what is free; the file's removal gives it back.
-fn fill(folder: &Path) -> PathBuf {
+pub(crate) fn fill(folder: &Path) -> PathBuf {
     let path = folder.join("ballast");
     let mut file = std::fs::File::create(&path).unwrap();
     for piece in [1 << 20, 64 << 10, 4 << 10] {

@@ -20,6 +20,7 @@ mod bad_calls;
 mod bad_packages;
 mod bad_setup;
 mod checking;
+mod connector;
 mod delivering;
 mod demo;
 mod durable;

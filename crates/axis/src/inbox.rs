@@ -1,19 +1,46 @@
 //! Deliveries becoming files: whole and durable under their name, or not there.
+//!
+//! Of a delivery that was kept and not settled yet a note is left in `.axis-kept`: if this process
+//! is killed between the two, the delivery comes again, and whoever took its file meanwhile does
+//! not find it there a second time.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use api::v1;
 use tempfile::NamedTempFile;
 
+use crate::appear::{self, Hold, HoldError, Use};
 use crate::shape;
 
 /// A folder that receives packages.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     folder: PathBuf,
+    /// Of a connector.
+    own: Option<Own>,
 }
+
+/// A connector's folder.
+#[derive(Debug)]
+struct Own {
+    _hold: Hold,
+    /// Deliveries that were kept, now or before a kill, and not settled as far as is known here.
+    kept: Mutex<HashSet<String>>,
+}
+
+impl Own {
+    fn kept(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the notes are.
+const KEPT: &str = ".axis-kept";
 
 /// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +58,65 @@ impl Inbox {
     pub(crate) fn open(folder: &Path) -> Result<Self, Failed> {
         let inbox = Self {
             folder: folder.to_owned(),
+            own: None,
         };
         fs::create_dir_all(folder).map_err(|source| inbox.failed(source))?;
         Ok(inbox)
+    }
+
+    /// Takes the folder for a connector, and sweeps up what one that was killed had begun.
+    ///
+    /// # Errors
+    /// If it cannot be made, or is another connector's.
+    pub(crate) fn take(folder: &Path) -> Result<Self, HoldError> {
+        let failed = |source| HoldError::Folder {
+            folder: folder.to_owned(),
+            source,
+        };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let hold = appear::take(folder, Use::Receives)?;
+        let kept = notes(folder).map_err(failed)?;
+        appear::sweep(folder).map_err(failed)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            own: Some(Own {
+                _hold: hold,
+                kept: Mutex::new(kept),
+            }),
+        })
+    }
+
+    /// The name of a delivery that was kept here before and not settled; the file may have been
+    /// taken away since.
+    pub(crate) fn kept(&self, header: &v1::DeliveryHeader) -> Option<PathBuf> {
+        let is_kept = self.own.as_ref()?.kept().contains(&note_name(header));
+        is_kept.then(|| self.folder.join(file_name(header)))
+    }
+
+    /// A delivery was settled: its note is needed no more.
+    pub(crate) fn settled(&self, header: &v1::DeliveryHeader) {
+        if let (Some(own), Some(note)) = (&self.own, self.note(header)) {
+            own.kept().remove(&note_name(header));
+            // One that stays is never asked for again: the round is over.
+            let _ = fs::remove_file(note);
+        }
+    }
+
+    /// Says durably that the file begun is this delivery's, before it gets its name. From then on
+    /// it is there under one name or the other.
+    fn leave_note(&self, note: &Path, file: &NamedTempFile) -> io::Result<()> {
+        let begun = file.path().file_name().unwrap_or_default();
+        file.as_file().sync_all()?;
+        appear::sync_folder(file.path())?;
+        let mut written = File::create(note)?;
+        written.write_all(begun.as_encoded_bytes())?;
+        written.sync_all()?;
+        appear::sync_folder(note)
+    }
+
+    fn note(&self, header: &v1::DeliveryHeader) -> Option<PathBuf> {
+        self.own.as_ref()?;
+        Some(self.folder.join(KEPT).join(note_name(header)))
     }
 
     fn failed(&self, source: io::Error) -> Failed {
@@ -41,6 +124,19 @@ impl Inbox {
             folder: self.folder.clone(),
             source,
         }
+    }
+
+    /// Whether so many bytes can be written here.
+    ///
+    /// # Errors
+    /// If they cannot.
+    pub(crate) fn room_for(&self, bytes: u64) -> Result<(), Failed> {
+        let write = || {
+            let mut file = appear::begin(&self.folder)?;
+            io::copy(&mut io::repeat(0).take(bytes), &mut file)?;
+            file.as_file().sync_all()
+        };
+        write().map_err(|source| self.failed(source))
     }
 
     /// Starts a file for a delivery.
@@ -51,13 +147,7 @@ impl Inbox {
         &'a self,
         header: &'a v1::DeliveryHeader,
     ) -> Result<Arriving<'a>, Failed> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".axis-").suffix(".part");
-        // As any new file: what the umask allows.
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder
-            .tempfile_in(&self.folder)
-            .map_err(|source| self.failed(source))?;
+        let file = appear::begin(&self.folder).map_err(|source| self.failed(source))?;
         Ok(Arriving {
             inbox: self,
             header,
@@ -91,14 +181,61 @@ impl Arriving<'_> {
     /// # Errors
     /// If the disk refuses.
     pub(crate) fn keep(self) -> Result<PathBuf, Failed> {
-        let path = self.inbox.folder.join(file_name(self.header));
-        let kept = self.file.as_file().sync_all().and_then(|()| {
-            self.file.persist(&path).map_err(|error| error.error)?;
-            File::open(&self.inbox.folder)?.sync_all()
-        });
-        kept.map_err(|source| self.inbox.failed(source))?;
+        let inbox = self.inbox;
+        let path = inbox.folder.join(file_name(self.header));
+        let kept = match inbox.note(self.header) {
+            None => appear::appear(self.file, &path),
+            Some(note) => inbox
+                .leave_note(&note, &self.file)
+                .and_then(|()| named(self.file, &path, &note)),
+        };
+        kept.map_err(|source| inbox.failed(source))?;
+        if let Some(own) = &inbox.own {
+            own.kept().insert(note_name(self.header));
+        }
         Ok(path)
     }
+}
+
+/// Gives the file its name, or takes the note back; if that fails too, the file begun stays, and
+/// tells the next start that the note is not true.
+fn named(file: NamedTempFile, path: &Path, note: &Path) -> io::Result<()> {
+    if let Err(refused) = file.persist(path) {
+        if fs::remove_file(note).is_err() {
+            let _ = refused.file.keep();
+        }
+        return Err(refused.error);
+    }
+    appear::sync_folder(path)
+}
+
+/// The notes of what was kept; those whose file never got its name are removed, and those of
+/// long ago, which nobody will ask for.
+fn notes(folder: &Path) -> io::Result<HashSet<String>> {
+    const LONG_AGO: Duration = Duration::from_secs(90 * 86_400);
+    let notes = folder.join(KEPT);
+    fs::create_dir_all(&notes)?;
+    let mut kept = HashSet::new();
+    for entry in fs::read_dir(&notes)? {
+        let entry = entry?;
+        let begun = fs::read_to_string(entry.path())?;
+        let was_named = !begun.is_empty() && !folder.join(begun).exists();
+        let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+        match entry.file_name().into_string() {
+            Ok(name) if was_named && age < LONG_AGO => {
+                kept.insert(name);
+            }
+            _ => fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(kept)
+}
+
+/// The name of a note: of this delivery in this round.
+fn note_name(header: &v1::DeliveryHeader) -> String {
+    let id = header.delivery_id.chars();
+    let id: String = id.filter(|c| c.is_ascii_hexdigit() || *c == '-').collect();
+    format!("{id}.{}", header.round)
 }
 
 /// A name that is safe on any file system and one for each package and receiver: a delivery that
@@ -192,6 +329,46 @@ mod tests {
             assert_eq!(fs::read(arriving.keep().unwrap()).unwrap(), content);
         }
         assert_eq!(listing(folder.path()).len(), 1);
+    }
+
+    #[test]
+    fn what_was_kept_and_not_settled_is_known_after_a_restart_and_what_was_not_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = Inbox::take(folder.path()).unwrap();
+        let (kept, settled, cut) = (header("H1"), header("H2"), header("H3"));
+        let of = |mut header: v1::DeliveryHeader, n: u32| {
+            header.round = n;
+            header
+        };
+        let (kept, settled, cut) = (of(kept, 1), of(settled, 2), of(cut, 3));
+        for header in [&kept, &settled] {
+            let mut arriving = inbox.begin(header).unwrap();
+            arriving.write(b"whole").unwrap();
+            arriving.keep().unwrap();
+            assert!(
+                inbox.kept(header).is_some(),
+                "a settle whose answer is lost"
+            );
+        }
+        inbox.settled(&settled);
+        assert!(inbox.kept(&settled).is_none());
+        // Killed between the note and the name.
+        let arriving = inbox.begin(&cut).unwrap();
+        inbox
+            .leave_note(&inbox.note(&cut).unwrap(), &arriving.file)
+            .unwrap();
+        let begun = arriving.file.into_temp_path().keep().unwrap();
+        drop(inbox);
+        // The receiver has taken its file meanwhile.
+        fs::remove_file(folder.path().join(file_name(&kept))).unwrap();
+        let inbox = Inbox::take(folder.path()).unwrap();
+        assert!(inbox.kept(&kept).is_some());
+        assert!(inbox.kept(&settled).is_none() && inbox.kept(&cut).is_none());
+        assert!(
+            inbox.kept(&of(kept, 2)).is_none(),
+            "another round is to be delivered"
+        );
+        assert!(!begun.exists());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or not found, 2 wrong use, 3 the axis cannot be reached.
 
+mod appear;
 mod certificates;
 mod cli;
 mod command;
@@ -20,6 +21,7 @@ mod refusal;
 mod shape;
 mod signals;
 mod story;
+mod supervised;
 mod watchdog;
 mod words;
 
