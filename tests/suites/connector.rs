@@ -319,10 +319,7 @@ fn what_was_kept_and_not_settled_is_settled_after_a_kill_and_comes_once() {
         (settled("d2") && settled("d3")).then_some(())
     });
     ends_well(&mut connector);
-    assert_eq!(
-        files(&folder.path().join(".axis-kept")),
-        [PathBuf::new(); 0]
-    );
+    assert!(files(&folder.path().join(".axis-kept")).is_empty());
 }
 
 #[allow(clippy::ptr_arg)] // as iterators of paths have it
