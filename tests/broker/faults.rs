@@ -51,6 +51,7 @@ fn the_bus_comes_out_of_every_fault_of_rabbitmq() {
     cases!(
         Broker::start().unwrap(),
         a_deleted_queue_is_noticed_and_made_anew,
+        a_queue_deleted_while_the_broker_is_away_is_told_as_such,
         a_message_that_the_broker_returns_was_not_sent,
         a_wiped_vhost_is_noticed_and_furnished_anew,
         closed_connections_are_made_again_and_what_was_held_comes_again,
@@ -105,6 +106,54 @@ async fn a_deleted_queue_is_noticed_and_made_anew(broker: &Broker, vhost: &Vhost
     publish(&*amqp, &other, 1..2).await;
     depth_becomes(&*amqp, &other, 1, 0, 0).await;
     assert!(amqp.link().borrow().is_up(), "the link was never at fault");
+}
+
+/// A queue that is gone when the broker comes back: deleted if the broker has kept the rest, and
+/// no news of its own if all went.
+async fn a_queue_deleted_while_the_broker_is_away_is_told_as_such(broker: &Broker, vhost: &Vhost) {
+    let amqp = opened(vhost).await;
+    let (gone, there, idle) = (fresh(), fresh(), fresh());
+    for queue in [&gone, &there, &idle] {
+        publish(&*amqp, queue, 0..1).await;
+    }
+    let mut consumer = consume(&*amqp, &gone, 1).await;
+    let told = || {
+        let link = amqp.link();
+        let deleted = Arc::clone(&link.borrow().deleted);
+        deleted.keys().cloned().collect::<Vec<_>>()
+    };
+    let away = async || {
+        broker.set_password(&vhost.name, "another").unwrap();
+        broker.close_connections().unwrap();
+        until(&amqp, "the link is away", |link| !link.is_connected()).await;
+    };
+    let back = async || {
+        broker.set_password(&vhost.name, &vhost.password).unwrap();
+        until(&amqp, "the bus is up", Link::is_up).await;
+    };
+    away().await;
+    broker.delete_queue(&vhost.name, &gone.to_string()).unwrap();
+    back().await;
+    // With a consumer and without one: whoever looks first finds it out.
+    made_anew(&amqp, &gone).await;
+    for queue in [&gone, &there, &idle] {
+        publish(&*amqp, queue, 1..2).await;
+    }
+    assert_eq!(number(&take(&mut consumer).await.message), 1);
+    assert_eq!(told(), [gone.to_string()]);
+    // A broker that has lost everything: that is told as its being away.
+    away().await;
+    broker.wipe(vhost).unwrap();
+    back().await;
+    for queue in [&gone, &there] {
+        publish(&*amqp, queue, 2..3).await;
+    }
+    assert_eq!(told(), [gone.to_string()]);
+    // What was not used since is not remembered as having been there.
+    away().await;
+    back().await;
+    publish(&*amqp, &idle, 3..4).await;
+    assert_eq!(told(), [gone.to_string()]);
 }
 
 /// Waits until a deleted queue is there again, with its consumer.

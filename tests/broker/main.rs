@@ -17,8 +17,11 @@ mod faults;
 mod house;
 mod incidents;
 mod letters;
+mod moments;
+mod partners;
 mod rules;
 mod tls;
+mod yard;
 
 // What the rules of the exchange are tested on, over queues in memory.
 #[path = "../../crates/exchange/tests/it/ground.rs"]

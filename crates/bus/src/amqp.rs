@@ -196,6 +196,11 @@ impl Inner {
             Err(cause) => return cause,
         };
         session.furnish(&self.config, &self.teller).await;
+        if !session.has_kept() {
+            // They went with the broker's memory, and nobody deleted them.
+            let mut queues = self.queues();
+            queues.values_mut().for_each(|known| known.generation = 0);
+        }
         let queues: Arc<dyn publish::Queues> = Arc::<Self>::clone(self);
         session.publishers.begin(&queues);
         self.teller.connected(generation);
@@ -248,7 +253,19 @@ impl Inner {
             return Ok(());
         }
         let spec = QueueSpec::lane(queue);
-        match session.declare(&self.config, &spec).await {
+        // Made without a look, one that is gone would be there again and nobody the wiser.
+        let made = if session.has_kept() && self.was_there(queue) {
+            match session.look(&self.config, &spec.name).await {
+                Err(Fault::Missing(_)) => {
+                    self.forget(queue);
+                    session.declare(&self.config, &spec).await
+                }
+                looked => looked,
+            }
+        } else {
+            session.declare(&self.config, &spec).await
+        };
+        match made {
             Ok(_) => {
                 {
                     let mut queues = self.queues();
@@ -272,18 +289,27 @@ impl Inner {
         }
     }
 
-    /// It is gone. Told if it stood under this connection: what a broker lost while it was away
-    /// is no news of a queue.
+    /// It is gone. Told if it stood under this connection, or under one before to a broker that
+    /// has kept the rest: what a broker lost while it was away is no news of a queue.
     fn forget(&self, queue: &Queue) {
-        let now = self.now().map(|session| session.generation);
         let stood = {
             let mut queues = self.queues();
             let known = queues.get_mut(queue);
-            known.map(|known| std::mem::replace(&mut known.generation, 0))
+            known.map_or(0, |known| std::mem::replace(&mut known.generation, 0))
         };
-        if stood.is_some() && stood == now {
+        let told = self
+            .now()
+            .is_some_and(|now| stood > 0 && (stood == now.generation || now.has_kept()));
+        if told {
             self.teller.deleted(queue.to_string());
         }
+    }
+
+    /// Whether it was there when this bus last looked, over whichever connection.
+    fn was_there(&self, queue: &Queue) -> bool {
+        self.queues()
+            .get(queue)
+            .is_some_and(|known| known.generation > 0)
     }
 
     /// Whether this bus has ever seen it.

@@ -102,6 +102,11 @@ causes! {
         "Máy chủ hàng đợi (broker) ngừng nhận từ {since}: {reason}. Việc giao qua luồng và AMQP chậm lại; không mất gì."
         "The broker takes nothing since {since}: {reason}. Streams and AMQP slow down; nothing is lost."
         "rabbitmqctl status";
+    /// The broker does not give the lane's queue.
+    QueueFault "QUEUE_FAULT" Operator
+        "Broker không cho dùng hàng đợi {reason}. Văn bản của làn này chờ trong sổ cái, không mất; Fetch và VXP vẫn chạy. Cấp lại quyền cho tài khoản của trục, hoặc xóa hàng đợi để trục tạo lại."
+        "The broker does not give the queue {reason}. What is in this lane waits in the ledger, nothing is lost; Fetch and VXP go on. Give the axis's user its permissions back, or delete the queue: the axis makes it anew."
+        "rabbitmqctl list_permissions";
     /// The receiver has it.
     Acknowledged "ACKNOWLEDGED" Nobody
         "{agency} đã xác nhận nhận an toàn lúc {since}."

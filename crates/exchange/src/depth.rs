@@ -59,6 +59,19 @@ impl Inner {
             blocked,
         })
     }
+
+    /// Why the broker does not give the queue of a system's lane, by the queue's name; `None` if
+    /// it does.
+    pub(crate) fn queue_fault(&self, system: &SystemId, lane: bus::Lane) -> Option<String> {
+        let link = self.relay.bus().link()?;
+        let faults = Arc::clone(&link.borrow().faults);
+        if faults.is_empty() {
+            return None;
+        }
+        let name = Queue::new(system.as_str(), lane).to_string();
+        let reason = faults.get(&name)?;
+        Some(format!("{name}: {reason}"))
+    }
 }
 
 /// Asks the bus, some systems at a time, until the exchange closes.

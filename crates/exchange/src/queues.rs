@@ -17,6 +17,7 @@ use ledger::time::Ms;
 
 use crate::agencies::not_registered;
 use crate::refusal::{Name, Refusal};
+use crate::relay::bus_lane;
 use crate::service::{Caller, Exchange, Inner, party};
 use crate::types::{Lane, Page, Party};
 
@@ -56,7 +57,7 @@ pub struct QueuesAsked {
 /// How a queue stands; the worst first. One word a line: what to look at, not all there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QueueState {
-    /// The axis cannot deliver: read-only, or its bus is away.
+    /// The axis cannot deliver: read-only, its bus is away, or the broker does not give the queue.
     Blocked,
     /// No system serves the agency.
     NoSystem,
@@ -563,8 +564,9 @@ impl<'a> Sight<'a> {
                     };
                 };
                 let (streams, needs_bus) = self.inner.consumers(system);
+                let fault = || self.inner.queue_fault(system, bus_lane(SERVED[*lane]));
                 Around {
-                    blocked: self.blocked || (self.bus_trouble && needs_bus),
+                    blocked: self.blocked || needs_bus && (self.bus_trouble || fault().is_some()),
                     shut_out: shut_out(system),
                     paused: pauses.of(&Paused::System(system.clone())).is_some(),
                     streams,

@@ -16,7 +16,7 @@ use crate::lease::InHand;
 use crate::pause;
 use crate::queues::{COMES, is_shut_out};
 use crate::refusal::{Name, Refusal};
-use crate::relay::lane_number;
+use crate::relay::{bus_lane, lane_number};
 use crate::service::{Caller, Exchange, Inner, Operator, party};
 
 /// Causes told of one question.
@@ -80,6 +80,8 @@ struct Standing {
     paused: bool,
     in_hand: Option<InHand>,
     bus: Option<Trouble>,
+    /// Why the broker does not give the lane's queue.
+    fault: Option<String>,
     amqp: bool,
     streams: u32,
     comes: bool,
@@ -100,6 +102,7 @@ fn cause(standing: &Standing) -> Cause {
         paused,
         in_hand,
         bus,
+        fault,
         amqp,
         streams,
         comes,
@@ -129,6 +132,7 @@ fn cause(standing: &Standing) -> Cause {
                 Cause::BusAway
             }
         }
+        () if fault.is_some() && (*amqp || *streams > 0) => Cause::QueueFault,
         () if *amqp && *published => Cause::AmqpUnsettled,
         () if *streams > 0 && *published => Cause::ReceiverSlow,
         () if (*amqp || *streams > 0) && *window_full => Cause::WindowFull,
@@ -366,6 +370,7 @@ impl Inner {
                     .max()
                     .unwrap_or(0);
             }
+            Cause::QueueFault => about.reason = standing.fault.clone().unwrap_or_default(),
             Cause::BusAway | Cause::BusBlocked => {
                 if let Some(trouble) = self.bus_trouble() {
                     about.since = Some(trouble.since);
@@ -394,6 +399,7 @@ impl Inner {
             let lane = lane_number(place.lane());
             standing.window_full = outlet.published()[lane] >= self.options.window;
         }
+        standing.fault = self.queue_fault(system, bus_lane(place.lane()));
         standing.ahead = self.ahead(registry, system, place);
         standing
     }
@@ -642,7 +648,7 @@ mod tests {
             ..Standing::default()
         };
         assert_eq!(cause(&standing), Cause::NeverCame);
-        let steps: [Step; 12] = [
+        let steps: [Step; 13] = [
             (|s| s.came = true, Cause::StayedAway),
             (|s| s.inactive = true, Cause::AgencyInactive),
             (|s| s.comes = true, Cause::OnItsWay),
@@ -656,6 +662,10 @@ mod tests {
             ),
             (|s| s.published = true, Cause::ReceiverSlow),
             (|s| s.amqp = true, Cause::AmqpUnsettled),
+            (
+                |s| s.fault = Some("axis.system.so-b.flash".to_owned()),
+                Cause::QueueFault,
+            ),
             (
                 |s| {
                     s.bus = Some(Trouble {

@@ -332,7 +332,7 @@ impl Broker {
     /// There is none, or the broker does not.
     pub fn delete_queue(&self, vhost: &str, name: &str) -> Result<()> {
         self.eval(&format!(
-            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r({}, queue, {})), rabbit_amqqueue:delete(Q, false, false, <<\"test\">>).",
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r({}, queue, {})), {{ok, _}} = rabbit_amqqueue:delete(Q, false, false, <<\"test\">>).",
             binary(vhost),
             binary(name)
         ))

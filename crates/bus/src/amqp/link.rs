@@ -21,8 +21,8 @@ pub struct Link {
     /// What the broker does not give: queue or exchange by name, with its reason (missing, not
     /// permitted, made otherwise). An entry goes away when that queue works again.
     pub faults: Arc<BTreeMap<String, String>>,
-    /// How often a queue was found gone under a standing connection (somebody deleted it), by
-    /// name. What lay in it is lost to the broker, and the queue is made anew.
+    /// How often a queue was found gone that no loss of the broker took along (somebody deleted
+    /// it), by name. What lay in it is lost to the broker, and the queue is made anew.
     pub deleted: Arc<BTreeMap<String, u64>>,
 }
 

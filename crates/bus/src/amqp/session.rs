@@ -3,6 +3,7 @@
 //! Publishing has a connection of its own: when the broker's alarms block it, consuming, acking
 //! and asking go on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(super) struct Session {
     /// Channels for questions that wait for the next one.
     idle: Mutex<Vec<(Place, Channel)>>,
     questions: Semaphore,
+    /// The axis's own queues stood when it began: the broker has kept what it had.
+    kept: AtomicBool,
     /// Told when it ends.
     pub(super) ended: CancellationToken,
 }
@@ -76,6 +79,7 @@ impl Session {
             widening: tokio::sync::Mutex::default(),
             idle: Mutex::default(),
             questions: Semaphore::new(QUESTIONS),
+            kept: AtomicBool::new(false),
             ended,
         })
     }
@@ -238,10 +242,18 @@ impl Session {
         .await
     }
 
+    /// Whether the broker has kept the axis's own queues since the connection before. What else is
+    /// gone then was not lost with a broker: somebody deleted it.
+    pub(super) fn has_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
+    }
+
     /// Makes or looks at what there is once; tells what the broker does not give.
     pub(super) async fn furnish(&self, config: &AmqpConfig, teller: &Teller) {
+        let mut kept = true;
         for mailbox in topology::mailboxes() {
             let name = mailbox.queue.name.clone();
+            kept &= !matches!(self.look(config, &name).await, Err(Fault::Missing(_)));
             match self.mailbox(config, mailbox).await {
                 Ok(()) => teller.fault(&name, None),
                 Err(fault) => {
@@ -251,6 +263,7 @@ impl Session {
                 }
             }
         }
+        self.kept.store(kept, Ordering::Relaxed);
     }
 
     async fn mailbox(&self, config: &AmqpConfig, mailbox: Mailbox) -> Result<(), Fault> {

@@ -204,11 +204,11 @@ kinds! {
         act: "Kiểm tra quyền của tài khoản trục và định nghĩa hàng đợi (`axis bus definitions`, `rabbitmqctl list_permissions`).",
              "Check the axis's permissions and the queues' definitions (`axis bus definitions`, `rabbitmqctl list_permissions`).";
     }
-    /// A queue was deleted or emptied under the axis.
+    /// A queue was deleted under the axis.
     BusLost = "bus-lost", Warning, "queue" {
-        title: "Hàng đợi bị xóa hoặc bị làm rỗng", "A queue was deleted or emptied";
-        means: "Ai đó đã xóa hoặc làm rỗng một hàng đợi trên broker trong khi trục đang dùng. Không mất gì: trục tạo lại hàng đợi và gửi lại những gì nằm trong đó.",
-               "Somebody deleted or emptied a queue at the broker while the axis used it. Nothing is lost: the axis makes it anew and publishes again what lay in it.";
+        title: "Hàng đợi bị xóa", "A queue was deleted";
+        means: "Ai đó đã xóa một hàng đợi trên broker trong khi trục đang dùng. Không mất gì: trục tạo lại hàng đợi và gửi lại những gì nằm trong đó.",
+               "Somebody deleted a queue at the broker while the axis used it. Nothing is lost: the axis makes it anew and publishes again what lay in it.";
         act: "Hỏi đội quản trị broker xem ai đã làm và vì sao (nhật ký RabbitMQ, chính sách, kịch bản dọn dẹp). Cảnh báo tự hết sau `alerts.quiet_seconds` không tái diễn.",
              "Ask the broker team who did it and why (RabbitMQ's log, policies, cleaning scripts). The alert ends after `alerts.quiet_seconds` without another.";
     }

@@ -39,10 +39,12 @@ pub struct AlertLimits {
     pub clock: Duration,
     /// How long after its last jump the wall clock is steady again.
     pub steady: Duration,
-    /// How long the broker has been there again before it counts as back, and how long the
-    /// connection outlives a queue before that counts as deleted: what is shorter is one fault
-    /// that comes in steps.
+    /// How long the broker has been there again before it counts as back: what is shorter is one
+    /// fault that comes in steps.
     pub bus_steady: Duration,
+    /// How long the connection outlives a queue before that counts as deleted: a vhost that is
+    /// deleted takes its queues first, one after the other.
+    pub bus_outlived: Duration,
     /// After how long without another an alert about something that happened, and does not last,
     /// ends by itself: junk on the bus, a deleted queue.
     pub quiet: Duration,
@@ -74,6 +76,7 @@ impl Default for AlertLimits {
             clock: Duration::from_secs(5),
             steady: Duration::from_secs(60 * MINUTE),
             bus_steady: Duration::from_secs(3),
+            bus_outlived: Duration::from_secs(10),
             quiet: Duration::from_secs(60 * MINUTE),
         }
     }

@@ -485,7 +485,8 @@ pub(super) fn bus(
             Kind::BusFault,
             faults.map(|(name, reason)| (name.clone(), Words::new(reason, reason))),
         );
-        let lasting = seen.gone.extract_if(.., |_, at| at.elapsed() >= steady);
+        let outlived = inner.options.alerts.bus_outlived;
+        let lasting = seen.gone.extract_if(.., |_, at| at.elapsed() >= outlived);
         for (name, _) in lasting {
             found.raise(Kind::BusLost, &name, lost());
         }
@@ -501,11 +502,11 @@ fn told_of_bus(reason: String) -> (String, Words<String>) {
     (BUS.to_owned(), Words::new(vi, reason))
 }
 
-/// Of a queue that was deleted or emptied under the axis.
+/// Of a queue that was deleted under the axis.
 fn lost() -> Words<String> {
     Words::new(
-        "Hàng đợi đã bị xóa hoặc làm rỗng trên broker; trục đã tạo lại và gửi lại những gì nằm trong đó.",
-        "The queue was deleted or emptied at the broker; the axis has made it anew and publishes again what lay in it.",
+        "Hàng đợi đã bị xóa trên broker; trục đã tạo lại và gửi lại những gì nằm trong đó.",
+        "The queue was deleted at the broker; the axis has made it anew and publishes again what lay in it.",
     )
 }
 

@@ -82,7 +82,7 @@ async fn over(broker: &Arc<Moody>, steady: Duration) -> Ground {
     let broker = Arc::<Moody>::clone(broker);
     Ground::with(move |options| {
         quick(options);
-        options.alerts.bus_steady = steady;
+        (options.alerts.bus_steady, options.alerts.bus_outlived) = (steady, steady);
         options.bus = Some(Arc::<Moody>::clone(&broker));
     })
     .await

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use exchange::refusal::Name;
 use exchange::{
-    Cause, Finding, ImportOrder, NewSystem, Next, OpenDeliveries, Outcome, Revival, Revoke, Turn,
-    Why,
+    Caller, Cause, Finding, ImportOrder, NewSystem, Next, OpenDeliveries, Outcome, QueueState,
+    QueuesAsked, Revival, Revoke, Turn, Why,
 };
 use journal::Payload;
 use ledger::event::{
@@ -436,6 +436,25 @@ async fn why_tells_a_broker_in_trouble_and_a_system_that_does_not_settle() {
         }
     });
     assert_eq!(published.await.unwrap().about.system, "so-mq");
+    let queue = bus::Queue::new("so-mq", bus::Lane::Routine).to_string();
+    broker.faults(Some(&queue));
+    let found = cause(&ground, B).await;
+    assert_eq!(
+        (found.cause, found.cause.row().turn),
+        (Cause::QueueFault, Turn::Operator)
+    );
+    for said in [queue.as_str(), "ACCESS_REFUSED"] {
+        assert!(found.vi().contains(said) && found.en().contains(said));
+    }
+    let asked = QueuesAsked::default();
+    let caller = Caller::Operator(operator());
+    let lines = ground.exchange.queues(&caller, &asked).unwrap().items;
+    assert_eq!(lines[0].state, QueueState::Blocked);
+    // The other lanes have nothing to do with it.
+    let other = bus::Queue::new("so-mq", bus::Lane::Flash).to_string();
+    broker.faults(Some(&other));
+    assert_eq!(cause(&ground, B).await.cause, Cause::AmqpUnsettled);
+    broker.faults(None);
     broker.blocks(true);
     let found = cause(&ground, B).await;
     assert_eq!(found.cause, Cause::BusBlocked);
