@@ -22,6 +22,6 @@ function handle(header) {
 
 const receiver = connect(server, { system: 'so-tai-chinh', key: key('so-tai-chinh') })
 console.log('taken', await receiver.subscribe('work/more', handle, { credit: 1 }))
-const [cell] = await receiver.cells('000.00.01.H99', '000.00.01.H99,2026/01/15,5/SNV-VP')
+const [cell] = await receiver.cells('000.00.02.H99', '000.00.02.H99,2026/01/15,5/SNV-VP')
 console.log(cell.delivery_state.replace('DELIVERY_STATE_', ''), 'at the receiver')
 receiver.close()

@@ -21,6 +21,6 @@ def handle(header, path):
 key = open("work/so-tai-chinh.key").read().strip()
 with axis_client.connect(server, system="so-tai-chinh", key=key) as axis:
     print("taken", axis.subscribe("work/more", handle, credit=1))
-    cell = axis.cells("000.00.01.H99", "000.00.01.H99,2026/01/15,5/SNV-VP")[0]
+    cell = axis.cells("000.00.02.H99", "000.00.02.H99,2026/01/15,5/SNV-VP")[0]
     states = axis_client.messages.DeliveryState
     print(states.Name(cell.delivery_state).removeprefix("DELIVERY_STATE_"), "at the receiver")

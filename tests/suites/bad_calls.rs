@@ -226,7 +226,7 @@ fn run(args: Vec<std::ffi::OsString>) {
 }
 
 /// An axis with TLS made by `axis pki`, and the folder of its certificates.
-fn with_tls(folder: &Path, client_ca: &Path) -> Axis {
+pub(crate) fn with_tls(folder: &Path, client_ca: &Path) -> Axis {
     run(args!["pki", "init", folder]);
     let config = format!(
         "{SMALL}[grpc.tls]\ncert = {:?}\nkey = {:?}\nclient_ca = {client_ca:?}\n",

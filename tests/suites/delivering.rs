@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use api::client::{Event, Subscription};
 use api::v1;
+use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 
 use crate::house::{
@@ -359,4 +360,155 @@ async fn a_system_over_its_limits_hears_when_to_come_again_and_others_notice_not
     drop(streams);
     let c = house.client(&house.c).await;
     assert!(c.subscribe(1).await.is_ok());
+}
+
+/// A call that must have been refused for a limit, with a time to come again.
+fn limited<T: std::fmt::Debug>(outcome: Result<T, api::client::Error>) {
+    let refused = refused(outcome);
+    assert_eq!(refused.name, "LIMIT_REACHED");
+    assert!(
+        refused.retry_after.is_some_and(|after| !after.is_zero()),
+        "{refused:?}"
+    );
+}
+
+async fn opened(client: &api::Client) -> Result<Subscription, api::client::Error> {
+    // The headers come before the axis has looked at the request.
+    let mut stream = client.subscribe(1).await?;
+    soon(stream.next()).await?;
+    Ok(stream)
+}
+
+/// Limits of one system alone: set while it works, they count at once, and the others keep theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_system_may_have_limits_of_its_own_which_count_at_once_and_are_told() {
+    let house = House::new();
+    let [a, b, operator] = [
+        house.client(&house.a).await,
+        house.client(&house.b).await,
+        house.operator().await,
+    ];
+    let of_b = async || {
+        let systems = operator.list_systems(v1::ListSystemsRequest {});
+        let systems = systems.await.unwrap().systems;
+        systems.into_iter().find(|system| system.id == "so-b")
+    };
+    let usual = of_b().await.unwrap();
+    assert_eq!(usual.max_streams, 0, "it has none of its own");
+    assert_eq!(usual.in_force.unwrap().max_streams, 16);
+    let set = |change: fn(&mut v1::SetSystemLimitsRequest)| {
+        let mut request = v1::SetSystemLimitsRequest {
+            id: "so-b".to_owned(),
+            why: "máy chủ nhỏ".to_owned(),
+            ..v1::SetSystemLimitsRequest::default()
+        };
+        change(&mut request);
+        operator.set_system_limits(request)
+    };
+    // Streams.
+    let first = opened(&b).await.unwrap();
+    let told = set(|limits| limits.max_streams = Some(1)).await.unwrap();
+    assert_eq!(
+        (told.max_streams, told.in_force.unwrap().max_streams),
+        (1, 1)
+    );
+    limited(opened(&b).await);
+    let others = [opened(&a).await.unwrap(), opened(&a).await.unwrap()];
+    // The one that is open goes on.
+    drop(first);
+    let again = eventually("the place of the closed stream", || async {
+        opened(&b).await.ok()
+    });
+    drop((again.await, others));
+    set(|limits| limits.max_streams = Some(0)).await.unwrap();
+    assert_eq!(of_b().await.unwrap().in_force, usual.in_force);
+    // Pushes a second: what is not named stays.
+    set(|limits| limits.max_streams = Some(3)).await.unwrap();
+    let told = set(|limits| limits.max_pushes_per_second = Some(1));
+    let told = told.await.unwrap().in_force.unwrap();
+    assert_eq!((told.max_streams, told.max_pushes_per_second), (3, 1));
+    let from_b = |n: u32| testkit::Document::new(crate::house::B, &[A], &format!("b{n}")).bytes();
+    let mut pushed = Ok(());
+    for n in 0..50 {
+        let push = crate::house::try_push(&b, &from_b(n)).await.map(drop);
+        if push.is_err() {
+            pushed = push;
+            break;
+        }
+    }
+    limited(pushed);
+    for n in 0..5 {
+        push(&a, &document(&format!("a{n}")).bytes()).await;
+    }
+    set(|limits| limits.max_pushes_per_second = Some(0))
+        .await
+        .unwrap();
+    // Bytes in flight: what could never pass is refused, what is under way counts.
+    let refusal = refused(set(|limits| limits.max_bytes_in_flight = Some(4_096)).await);
+    assert_eq!(refusal.name, "BAD_ARGUMENT");
+    assert_eq!(refused(set(|_| {}).await).name, "BAD_ARGUMENT");
+    let unknown = v1::SetSystemLimitsRequest {
+        id: "so-x".to_owned(),
+        max_streams: Some(1),
+        ..v1::SetSystemLimitsRequest::default()
+    };
+    let unknown = refused(operator.set_system_limits(unknown).await);
+    assert_eq!(unknown.name, "NOT_FOUND");
+    // A new system may come with its own.
+    let small = v1::AddSystemRequest {
+        id: "nho".to_owned(),
+        agencies: vec!["000.00.04.H99".to_owned()],
+        max_streams: 2,
+        max_bytes_in_flight: 60 << 20,
+        max_pushes_per_second: 5,
+        max_open_deliveries: 7,
+        ..v1::AddSystemRequest::default()
+    };
+    let small = operator.add_system(small).await.unwrap().system.unwrap();
+    let expected = v1::SystemLimits {
+        max_streams: 2,
+        max_bytes_in_flight: 60 << 20,
+        max_pushes_per_second: 5,
+        max_open_deliveries: 7,
+    };
+    assert_eq!(small.in_force, Some(expected));
+}
+
+/// Bytes of one system's pushes under way, over all its calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_in_flight_of_a_system_are_limited_and_a_push_that_ends_gives_them_back() {
+    let config = "[limits]\nmax_package_bytes = 1048576\n";
+    let house = House::with_config(config);
+    let operator = house.operator().await;
+    let set = v1::SetSystemLimitsRequest {
+        id: "so-a".to_owned(),
+        max_bytes_in_flight: Some(1 << 20),
+        ..v1::SetSystemLimitsRequest::default()
+    };
+    operator.set_system_limits(set).await.unwrap();
+    let a = house.client(&house.a).await;
+    let large = document("large").sized(900_000, 1).bytes();
+    let (begin, rest) = large.split_at(600_000);
+    let (mut source, read) = tokio::io::duplex(1 << 20);
+    let upload = {
+        let a = a.clone();
+        tokio::spawn(async move { a.push_stream(read, v1::PushOptions::default()).await })
+    };
+    source.write_all(begin).await.unwrap();
+    // Until what was sent has been counted, another one may pass.
+    let other = document("other").sized(500_000, 2).bytes();
+    let refusal = eventually("the bytes under way to count", || async {
+        let pushed = crate::house::try_push(&a, &other).await;
+        pushed.is_err().then_some(pushed)
+    });
+    limited(refusal.await);
+    // Others have room, and so has a small one of its own.
+    let b = house.client(&house.b).await;
+    let of_b = testkit::Document::new(crate::house::B, &[A], "of-b").sized(900_000, 3);
+    push(&b, &of_b.bytes()).await;
+    push(&a, &document("small").bytes()).await;
+    source.write_all(rest).await.unwrap();
+    drop(source);
+    upload.await.unwrap().unwrap();
+    push(&a, &document("later").sized(900_000, 4).bytes()).await;
 }

@@ -285,6 +285,59 @@ fn sc_05_a_registrar_works_from_a_distance_by_account_and_an_auditor_only_looks(
     show().code(1).unwrap();
 }
 
+/// Duty SC-05: the same over TLS, where the axis shows that it is the axis before it hears the key.
+#[test]
+fn sc_05_an_account_logs_in_over_tls_to_the_axis_of_its_authority_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [pki, other] = ["pki", "other"].map(|name| folder.path().join(name));
+    let axis = crate::bad_calls::with_tls(&pki, &pki.join("ca.pem"));
+    Cli::new()
+        .run(args!["pki", "init", other])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let key = account(&axis, "lan", "Nguyễn Thị Lan", "registrar");
+    let port = axis.grpc().port();
+    let rename = |server: String, more: Vec<OsString>| {
+        let mut args = args!["registry", "rename", crate::house::A, "Sở Nội vụ mới"];
+        args.extend(args!["--as", "lan", "--key-file", key, "--server", server]);
+        args.extend(more);
+        Cli::new().run(args).unwrap()
+    };
+    let https = format!("https://localhost:{port}");
+    let ca = pki.join("ca.pem");
+    // An axis of another authority, and one without TLS: no key is told.
+    let stranger = rename(https.clone(), args!["--ca", other.join("ca.pem")]);
+    let stranger = stranger.code(3).unwrap();
+    assert!(
+        stranger.stderr.contains("certificate"),
+        "{}",
+        stranger.stderr
+    );
+    let plain = rename(format!("http://localhost:{port}"), Vec::new());
+    plain.code(3).unwrap();
+    let renamed = rename(https.clone(), args!["--ca", ca, "--json"]);
+    let renamed = renamed.ok().unwrap().json().unwrap();
+    assert_eq!(renamed[0]["agency"]["name"], "Sở Nội vụ mới");
+    let log = operate(&axis, ["registry", "log", crate::house::A, "--json"]);
+    assert_eq!(log[0]["by"], "Nguyễn Thị Lan");
+    // A wrong key, and one that has ended, are refused as over any line.
+    let wrong = axis.file("wrong.key", b"AAAA\n").unwrap();
+    let whoami = |key: &OsString| {
+        let mut args = args!["registry", "show", crate::house::A, "--as", "lan"];
+        args.extend(args!["--key-file", key, "--server", https, "--ca", ca]);
+        Cli::new().run(args).unwrap()
+    };
+    let refused = whoami(&wrong.into_os_string()).code(1).unwrap();
+    assert!(refused.stderr.contains("UNAUTHENTICATED"));
+    whoami(&key).ok().unwrap();
+    axis.operate(["access", "revoke", "lan", "--why", "nghỉ việc"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    whoami(&key).code(1).unwrap();
+}
+
 /// Duty RG-08: who serves whom changes on its day; a suspended system is told why.
 #[test]
 fn rg_08_systems_serve_from_a_day_on_are_suspended_with_a_reason_and_due_keys_are_listed() {

@@ -78,6 +78,7 @@ const TABLE: &[(&str, &[Role])] = &[
     ("/axis.v1.RegistryService/ServeAgencies", OPERATOR),
     ("/axis.v1.RegistryService/ListService", SYSTEMS),
     ("/axis.v1.RegistryService/SuspendSystem", OPERATOR),
+    ("/axis.v1.RegistryService/SetSystemLimits", OPERATOR),
     ("/axis.v1.RegistryService/AddSystemKey", KEYS),
     ("/axis.v1.RegistryService/PinCertificate", KEYS),
     ("/axis.v1.RegistryService/RevokeSystem", KEYS),

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub(crate) use particulars::Particulars;
 pub(crate) use queues::{Dead, Pause, Queue, Why};
 pub(crate) use registry::{
-    Agency, Change, Difference, FieldChange, Publication, System, UnknownCode,
+    Agency, Change, Difference, FieldChange, Limits, Publication, System, UnknownCode,
 };
 
 use crate::words;

@@ -197,8 +197,8 @@ impl Exchange {
         order: ImportOrder,
     ) -> Result<Imported, Refusal> {
         // A long list takes seconds: not on a runtime's own thread.
-        let sheet = order.sheet.clone();
-        let list = match off(move || Ok(agency_list::read(&file, &sheet))).await? {
+        let (format, sheet) = (order.format, order.sheet.clone());
+        let list = match off(move || Ok(agency_list::read(&file, format, &sheet))).await? {
             Ok(list) => list,
             Err(problems) => {
                 return Ok(Imported {

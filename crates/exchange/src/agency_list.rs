@@ -9,7 +9,7 @@ use ledger::event::{Actor, AgencyOperation, AgencyState};
 use ledger::id::AgencyId;
 use ledger::registry::{Agency, Registry, canonical_code};
 use ledger::time::Ms;
-use lists::{Column, Columns, Entry, List, Row, State};
+use lists::{Column, Columns, Entry, Format, List, Row, State};
 
 use crate::closing::end_deliveries;
 use crate::draft::{Draft, difference};
@@ -19,10 +19,14 @@ use crate::types::{ImportOrder, ImportProblem, Imported};
 /// Differences told of one list when nothing is said.
 const USUAL_DIFFERENCES: usize = 1_000;
 
-/// Reads a list in any of its formats; of a workbook the sheet with this name, or the first one
-/// with a heading.
-pub(crate) fn read(bytes: &[u8], sheet: &str) -> Result<List, Vec<ImportProblem>> {
-    lists::read_sheet(bytes, sheet).map_err(|problems| {
+/// Reads a list in the format it is said to have, or in any; of a workbook the sheet with this
+/// name, or the first one with a heading.
+pub(crate) fn read(
+    bytes: &[u8],
+    format: Option<Format>,
+    sheet: &str,
+) -> Result<List, Vec<ImportProblem>> {
+    lists::read_as(bytes, format, sheet).map_err(|problems| {
         let problems = problems.into_iter().map(|problem| ImportProblem {
             row: problem.row,
             column: problem.column,

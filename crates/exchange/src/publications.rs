@@ -403,10 +403,15 @@ impl Exchange {
     ///
     /// # Errors
     /// The runtime's.
-    pub async fn compare_list(&self, file: Bytes, sheet: String) -> Result<Compared, Refusal> {
+    pub async fn compare_list(
+        &self,
+        file: Bytes,
+        format: Option<Format>,
+        sheet: String,
+    ) -> Result<Compared, Refusal> {
         let inner = Arc::clone(&self.inner);
         off(move || {
-            let list = match crate::agency_list::read(&file, &sheet) {
+            let list = match crate::agency_list::read(&file, format, &sheet) {
                 Ok(list) => list,
                 Err(problems) => {
                     return Ok(Compared {

@@ -54,7 +54,9 @@ impl Exchange {
         options: PushOptions,
     ) -> Result<Receipt, Refusal> {
         let mut share = self.inner.begin(peer)?;
-        share.grow(package.len() as u64)?;
+        share
+            .grow(package.len() as u64)
+            .inspect_err(count_refusal)?;
         let size = package.len() as u64;
         if size > self.inner.usages.limits().max_package {
             let refusal = too_large(self.inner.usages.limits().max_package);
@@ -115,7 +117,8 @@ impl Upload {
                 .note_refusal(&self.peer, &refusal, "", None, self.size);
             return Err(refusal);
         }
-        self.share.grow(chunk.len() as u64)?;
+        let grown = self.share.grow(chunk.len() as u64);
+        grown.inspect_err(count_refusal)?;
         let inline_limit = self.inner.ledger.payloads().inline_limit();
         if self.file.is_none() && self.size <= inline_limit {
             self.start.extend_from_slice(&chunk);
@@ -186,6 +189,10 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+fn count_refusal(refusal: &Refusal) {
+    counted(refusal.name.as_str(), 0);
+}
+
 /// A push was answered so; `size` of one that was taken.
 fn counted(outcome: &'static str, size: u64) {
     metrics::counter!("axis_pushes_total", "outcome" => outcome).increment(1);
@@ -240,9 +247,10 @@ impl Inner {
         } else if self.ledger.is_read_only() {
             Err(Refusal::new(Name::ReadOnly).retry_after(60_000))
         } else {
-            self.usages.push(peer.system())
+            self.usages
+                .push(peer.system(), &self.limits_of(peer.system()))
         };
-        begun.inspect_err(|refusal| counted(refusal.name.as_str(), 0))
+        begun.inspect_err(count_refusal)
     }
 
     async fn accept(
@@ -338,14 +346,8 @@ impl Inner {
             return Ok(());
         }
         let registry = self.ledger.registry();
-        let limit_of = |system: &SystemId| {
-            let own = registry.system(system.as_str());
-            let own = own.map_or(0, |system| system.facts.max_open_deliveries);
-            match own {
-                0 => self.usages.limits().max_open_deliveries,
-                own => own,
-            }
-        };
+        let limit_of =
+            |system: &SystemId| self.usages.in_force(&registry, system).max_open_deliveries;
         let open = self.ledger.open_deliveries();
         let all = open.len() as u64;
         let waits_for = |system: &SystemId| -> u64 {

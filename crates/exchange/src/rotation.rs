@@ -12,7 +12,7 @@ use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::registrar::Order;
 use crate::service::{Exchange, Operator};
-use crate::systems::{known_system, system_record};
+use crate::systems::known_system;
 use crate::types::{Due, ServicePeriod, SystemRecord};
 
 const DAY: i64 = 86_400_000;
@@ -124,7 +124,7 @@ impl Exchange {
         let registry = self.inner.ledger.registry();
         let record = registry
             .system(system)
-            .and_then(|system| system_record(&registry, system));
+            .and_then(|system| self.inner.system_record(&registry, system));
         record.ok_or_else(|| Refusal::new(Name::Internal))
     }
 

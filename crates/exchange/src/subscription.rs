@@ -10,10 +10,11 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use ledger::id::DeliveryId;
 use ledger::open::Place;
-use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::delivery::{Offer, is_its_own};
 use crate::lease::Holder;
+use crate::limit::Part;
 use crate::refusal::{Name, Refusal};
 use crate::relay::Outlet;
 use crate::service::{Exchange, Inner, Peer};
@@ -49,7 +50,7 @@ pub struct Subscription {
     /// Deliveries of those among `preparing`.
     of_backlog: usize,
     generation: watch::Receiver<u64>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Part,
 }
 
 #[derive(Debug)]
@@ -95,7 +96,8 @@ impl Exchange {
             return Err(Refusal::new(Name::NotServing).retry_after(5_000));
         }
         inner.takes_directly(peer)?;
-        let permit = inner.usages.stream(peer.system())?;
+        let limits = inner.limits_of(peer.system());
+        let permit = inner.usages.stream(peer.system(), &limits)?;
         let generation = inner.relay.generation();
         let opened_at = inner.ledger.last().map_or(0, |last| last.position);
         let (stream, outlet) = inner.relay.attach(&inner, peer.system());

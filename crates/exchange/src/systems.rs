@@ -15,7 +15,7 @@ use ledger::time::Ms;
 use crate::history::actor;
 use crate::refusal::{Name, Refusal};
 use crate::service::{Exchange, Inner, Operator};
-use crate::types::{KeyRecord, NewSystem, PinRecord, Revoke, Revoked, SystemRecord};
+use crate::types::{KeyRecord, NewSystem, OwnLimits, PinRecord, Revoke, Revoked, SystemRecord};
 
 impl Exchange {
     /// All systems, by id.
@@ -24,7 +24,7 @@ impl Exchange {
         let registry = self.inner.ledger.registry();
         registry
             .systems()
-            .filter_map(|system| system_record(&registry, system))
+            .filter_map(|system| self.inner.system_record(&registry, system))
             .collect()
     }
 
@@ -46,6 +46,7 @@ impl Exchange {
             )
         })?;
         let attachment = self.inner.attachment(&system)?;
+        self.inner.usages.check(&system.limits)?;
         if system.agencies.is_empty() {
             return Err(Refusal::argument(
                 "agency",
@@ -84,9 +85,9 @@ impl Exchange {
                     axis_acknowledges: system.axis_acknowledges,
                     name: system.name.clone(),
                     inline_bytes: system.inline_bytes,
-                    max_open_deliveries: system.max_open_deliveries,
                     ..SystemRecorded::default()
                 };
+                let recorded = system.limits.recorded(recorded);
                 let mut facts = vec![Fact::SystemRecorded(Box::new(recorded))];
                 if let Some((_, sealed)) = &made_key {
                     facts.push(key_added(&id, 1, sealed, &by, now));
@@ -97,7 +98,7 @@ impl Exchange {
         let registry = self.inner.ledger.registry();
         let record = registry
             .system(id.as_str())
-            .and_then(|system| system_record(&registry, system));
+            .and_then(|system| self.inner.system_record(&registry, system));
         let record = record.ok_or_else(|| Refusal::new(Name::Internal))?;
         Ok((record, made_key.map(|(text, _)| text.to_string())))
     }
@@ -392,49 +393,58 @@ fn after(now: Ms, overlap: Duration) -> Ms {
     Ms(now.0.saturating_add(overlap))
 }
 
-pub(crate) fn system_record(registry: &Registry, system: &System) -> Option<SystemRecord> {
-    let facts = &system.facts;
-    let id: SystemId = facts.system.parse().ok()?;
-    let code = |id| {
-        registry
-            .agency(id)
-            .map(|agency: &Agency| agency.code.to_string())
-    };
-    let at = registry.at();
-    let reason = facts.actor.as_ref().filter(|_| facts.suspended);
-    Some(SystemRecord {
-        name: facts.name.clone(),
-        agencies: registry.served_by(&id).filter_map(code).collect(),
-        attachment: if facts.attachment() == Attachment::Amqp {
-            "amqp"
-        } else {
-            "direct"
-        },
-        inline_bytes: facts.inline_bytes,
-        max_open_deliveries: facts.max_open_deliveries,
-        suspended: facts.suspended,
-        reason: reason.map(|actor| actor.why.clone()).unwrap_or_default(),
-        keys: system
-            .keys_at(at)
-            .map(|key| KeyRecord {
-                id: key.key_id,
-                added_at: Ms(key.at_ms),
-                added_by: actor(key.actor.as_ref()),
-                not_after: key.not_after_ms.map(Ms),
-            })
-            .collect(),
-        pins: system
-            .pins_at(at)
-            .map(|pin| PinRecord {
-                spki_sha256: crate::delivery::sha256_of(&pin.spki_sha256),
-                subject: pin.subject.clone(),
-                added_at: Ms(pin.at_ms),
-                added_by: actor(pin.actor.as_ref()),
-                not_after: pin.not_after_ms.map(Ms),
-            })
-            .collect(),
-        id,
-        changed_at: Ms(facts.at_ms),
-        changed_by: actor(facts.actor.as_ref()),
-    })
+impl Inner {
+    /// What is told of a system.
+    pub(crate) fn system_record(
+        &self,
+        registry: &Registry,
+        system: &System,
+    ) -> Option<SystemRecord> {
+        let facts = &system.facts;
+        let id: SystemId = facts.system.parse().ok()?;
+        let code = |id| {
+            registry
+                .agency(id)
+                .map(|agency: &Agency| agency.code.to_string())
+        };
+        let at = registry.at();
+        let limits = OwnLimits::of(facts);
+        let reason = facts.actor.as_ref().filter(|_| facts.suspended);
+        Some(SystemRecord {
+            name: facts.name.clone(),
+            agencies: registry.served_by(&id).filter_map(code).collect(),
+            attachment: if facts.attachment() == Attachment::Amqp {
+                "amqp"
+            } else {
+                "direct"
+            },
+            inline_bytes: facts.inline_bytes,
+            in_force: self.usages.limits().with(&limits),
+            limits,
+            suspended: facts.suspended,
+            reason: reason.map(|actor| actor.why.clone()).unwrap_or_default(),
+            keys: system
+                .keys_at(at)
+                .map(|key| KeyRecord {
+                    id: key.key_id,
+                    added_at: Ms(key.at_ms),
+                    added_by: actor(key.actor.as_ref()),
+                    not_after: key.not_after_ms.map(Ms),
+                })
+                .collect(),
+            pins: system
+                .pins_at(at)
+                .map(|pin| PinRecord {
+                    spki_sha256: crate::delivery::sha256_of(&pin.spki_sha256),
+                    subject: pin.subject.clone(),
+                    added_at: Ms(pin.at_ms),
+                    added_by: actor(pin.actor.as_ref()),
+                    not_after: pin.not_after_ms.map(Ms),
+                })
+                .collect(),
+            id,
+            changed_at: Ms(facts.at_ms),
+            changed_by: actor(facts.actor.as_ref()),
+        })
+    }
 }

@@ -594,6 +594,8 @@ pub struct ImportOrder {
     pub irregular: String,
     /// What becomes of what waits for agencies that the list closes.
     pub deliveries: crate::closing::OpenDeliveries,
+    /// The format that the list is said to have; `None` = as its bytes tell.
+    pub format: Option<lists::Format>,
     /// The sheet of a workbook; empty = the first with a heading.
     pub sheet: String,
     /// Differences told at most; 0 = 1,000.
@@ -615,8 +617,8 @@ pub struct NewSystem {
     pub attachment: String,
     /// Of an `amqp` system: packages up to this size in bytes travel in the message; 0 = none.
     pub inline_bytes: u64,
-    /// Open deliveries that may wait for it; 0 = the axis's default.
-    pub max_open_deliveries: u64,
+    /// Its own limits.
+    pub limits: OwnLimits,
     /// Whether the axis issues 01 for what it settles.
     pub axis_acknowledges: bool,
     /// Whether it gets a key.
@@ -719,8 +721,10 @@ pub struct SystemRecord {
     pub attachment: &'static str,
     /// Of an `amqp` system: packages up to this size travel in the message; 0 = none.
     pub inline_bytes: u64,
-    /// Open deliveries that may wait for it; 0 = the axis's default.
-    pub max_open_deliveries: u64,
+    /// Its own limits.
+    pub limits: OwnLimits,
+    /// The limits that count: its own, else the axis's.
+    pub in_force: Limits,
     /// Whether it is suspended.
     pub suspended: bool,
     /// Why it is suspended.
@@ -875,6 +879,38 @@ impl Default for Limits {
             max_requests_per_second: 200,
         }
     }
+}
+
+impl Limits {
+    /// With what a system has of its own.
+    #[must_use]
+    pub fn with(&self, own: &OwnLimits) -> Self {
+        Self {
+            max_streams: own.max_streams.unwrap_or(self.max_streams),
+            max_bytes_in_flight: own
+                .max_bytes_in_flight
+                .unwrap_or(self.max_bytes_in_flight)
+                .max(self.max_package),
+            max_pushes_per_second: own
+                .max_pushes_per_second
+                .unwrap_or(self.max_pushes_per_second),
+            max_open_deliveries: own.max_open_deliveries.unwrap_or(self.max_open_deliveries),
+            ..self.clone()
+        }
+    }
+}
+
+/// The limits that a system has of its own; `None` = the axis's, and so is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnLimits {
+    /// Its Subscribe streams at a time.
+    pub max_streams: Option<u32>,
+    /// Bytes of its pushes under way.
+    pub max_bytes_in_flight: Option<u64>,
+    /// Its pushes in a second.
+    pub max_pushes_per_second: Option<u32>,
+    /// Open deliveries that may wait for it.
+    pub max_open_deliveries: Option<u64>,
 }
 
 /// How the exchange is opened.

@@ -411,7 +411,7 @@ fn wrong_code(text: &str, column: Column) -> Option<(String, String)> {
             |like| {
                 (
                     format!(" trông giống chữ {like:?}"),
-                    format!(" looks like {like:?}"),
+                    format!(", which looks like {like:?}"),
                 )
             },
         );

@@ -37,5 +37,5 @@ pub use compare::{Comparison, Pair, compare};
 pub use difference::{Changed, Difference, difference};
 pub use entry::{Entry, List, Row, State};
 pub use problem::Problem;
-pub use read::{MAX_BYTES, MAX_INFLATED, MAX_NAME, MAX_ROWS, read, read_sheet};
+pub use read::{MAX_BYTES, MAX_INFLATED, MAX_NAME, MAX_ROWS, read, read_as, read_sheet};
 pub use write::{Format, WriteError, write};

@@ -10,6 +10,7 @@ use crate::column::Column;
 use crate::entry::List;
 use crate::problem::Problem;
 use crate::sheet;
+use crate::write::Format;
 
 /// Bytes of a list.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -36,6 +37,15 @@ pub fn read(bytes: &[u8]) -> Result<List, Vec<Problem>> {
 /// # Errors
 /// As [`read()`]'s.
 pub fn read_sheet(bytes: &[u8], sheet: &str) -> Result<List, Vec<Problem>> {
+    read_as(bytes, None, sheet)
+}
+
+/// Reads a list in the format that it is said to have; `None` = as its first bytes tell. The sheet
+/// as [`read_sheet()`]'s.
+///
+/// # Errors
+/// As [`read()`]'s; a workbook that is said to be a text, and a text that is said to be a workbook.
+pub fn read_as(bytes: &[u8], format: Option<Format>, sheet: &str) -> Result<List, Vec<Problem>> {
     if bytes.len() > MAX_BYTES {
         let (size, max) = (bytes.len() >> 20, MAX_BYTES >> 20);
         return Err(vec![Problem::file(
@@ -43,21 +53,29 @@ pub fn read_sheet(bytes: &[u8], sheet: &str) -> Result<List, Vec<Problem>> {
             format!("The file's {size} MiB are more than {max} MiB."),
         )]);
     }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return sheet::read(bytes, sheet);
-    }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
         return Err(vec![Problem::file(
             "Tệp là Excel đời cũ (.xls) hoặc có mật khẩu; lưu lại dạng .xlsx không mật khẩu rồi nhập lại.",
             "The file is an old Excel file (.xls) or has a password; save it as .xlsx without one and import again.",
         )]);
     }
-    let text = charset::decode(bytes).map_err(|problem| vec![problem])?;
-    if text.trim_start().starts_with(['[', '{']) {
-        json(&text)
-    } else {
-        csv(&text)
+    let is_workbook = bytes.starts_with(b"PK\x03\x04");
+    if let Some(said) = format.filter(|said| (*said == Format::Xlsx) != is_workbook) {
+        let said = said.word();
+        return Err(vec![Problem::file(
+            format!("Tệp được nêu là {said} nhưng không phải {said}."),
+            format!("The file is said to be {said}, and is not."),
+        )]);
     }
+    if is_workbook {
+        return sheet::read(bytes, sheet);
+    }
+    let text = charset::decode(bytes).map_err(|problem| vec![problem])?;
+    let is_json = match format {
+        Some(said) => said == Format::Json,
+        None => text.trim_start().starts_with(['[', '{']),
+    };
+    if is_json { json(&text) } else { csv(&text) }
 }
 
 /// The delimiter under which the head of the text has the most known headings.

@@ -20,12 +20,24 @@ impl Format {
     /// The format of a file with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
-        let ending = name.rsplit_once('.')?.1;
-        match ending.to_ascii_lowercase().as_str() {
-            "csv" => Some(Self::Csv),
-            "xlsx" => Some(Self::Xlsx),
-            "json" => Some(Self::Json),
-            _ => None,
+        Self::of_word(name.rsplit_once('.')?.1)
+    }
+
+    /// The format with this word, as a file's name ends: `csv`, `xlsx`, `json`.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [Self::Csv, Self::Xlsx, Self::Json];
+        all.into_iter()
+            .find(|format| format.word().eq_ignore_ascii_case(word))
+    }
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+            Self::Json => "json",
         }
     }
 }

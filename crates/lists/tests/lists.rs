@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test says what it expects
 
-use lists::{Column, Entry, Format, MAX_ROWS, Problem, State, compare, difference, read, write};
+use lists::{
+    Column, Entry, Format, MAX_ROWS, Problem, State, compare, difference, read, read_as, write,
+};
 use proptest::prelude::*;
 use rust_xlsxwriter::{Format as Style, Formula, Workbook, Worksheet};
 
@@ -234,6 +236,28 @@ fn what_is_no_list_is_refused_with_what_to_do() {
     }
     let long = format!("code,name\nH99,{}\n", "a".repeat(501));
     assert!(refused(long.as_bytes())[0].2.contains("500"));
+}
+
+/// Whoever says what a file is has it read as that, or refused.
+#[test]
+fn a_format_that_is_said_is_kept_to() {
+    let csv = "Mã định danh;Tên đơn vị\n000.00.01.H99;[Sở] Nội vụ\n".as_bytes();
+    let entries = [only(csv)];
+    for format in [Format::Csv, Format::Xlsx, Format::Json] {
+        let file = write(&entries, format).unwrap();
+        assert_eq!(Format::of_word(format.word()), Some(format));
+        for said in [Format::Csv, Format::Xlsx, Format::Json] {
+            let list = read_as(&file, Some(said), "");
+            assert_eq!(list.is_ok(), said == format, "{format:?} as {said:?}");
+        }
+        assert_eq!(read_as(&file, None, "").unwrap().rows[0].entry, entries[0]);
+    }
+    // A first cell that looks like JSON is none if it is said to be CSV.
+    let odd = "[code],name\ncode,name\nH99,Tỉnh\n".as_bytes();
+    assert!(read_as(odd, None, "").is_err());
+    assert_eq!(read_as(odd, Some(Format::Csv), "").unwrap().rows.len(), 1);
+    let refused = read_as(csv, Some(Format::Xlsx), "").unwrap_err();
+    assert!(refused[0].message_en.contains("xlsx"), "{refused:?}");
 }
 
 #[test]

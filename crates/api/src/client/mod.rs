@@ -257,6 +257,7 @@ calls! {
     registry.list_service(v1::ListServiceRequest) -> v1::ListServiceResponse;
     /// Suspends a system or lets it in again (operators).
     registry.suspend_system(v1::SuspendSystemRequest) -> v1::SystemRecord;
+    registry.set_system_limits(v1::SetSystemLimitsRequest) -> v1::SystemRecord;
     /// Keys and pins that are due for a change (operators).
     registry.list_due(v1::ListDueRequest) -> v1::ListDueResponse;
     /// Gives a person an account (operators).

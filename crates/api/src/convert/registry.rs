@@ -3,10 +3,11 @@
 use exchange::{
     AccountRecord, ActRecord, AgencyDifference, AgencyFacts, AgencyRecord, ChangeRecord,
     ChildAgencies, Due, ImportOrder, ImportProblem, Imported, NewSystem, OpenDeliveries, Order,
-    Revoke, ServicePeriod, SystemRecord,
+    OwnLimits, Revoke, ServicePeriod, SystemRecord,
 };
 use ledger::id::SystemId;
 use ledger::time::Ms;
+use lists::Format;
 
 use super::{from_hex, hex};
 use crate::v1;
@@ -223,11 +224,27 @@ pub(crate) fn import_order(
         decision: request.decision,
         why: request.why,
         irregular: request.irregular,
+        format: format(&request.format)?,
         sheet: request.sheet,
         differences: request.differences as usize,
         dry_run: request.dry_run,
     };
     Ok((request.csv, order))
+}
+
+/// The format that a list is said to have; nothing = as its bytes tell.
+pub(crate) fn format(word: &str) -> Result<Option<Format>, Refusal> {
+    if word.is_empty() {
+        return Ok(None);
+    }
+    match Format::of_word(word) {
+        Some(format) => Ok(Some(format)),
+        None => Err(Refusal::argument(
+            "format",
+            format!("Không có định dạng {word:?}; dùng csv, xlsx hoặc json."),
+            format!("There is no format {word:?}; it is csv, xlsx or json."),
+        )),
+    }
 }
 
 pub(crate) fn problems(problems: Vec<ImportProblem>) -> Vec<v1::ImportProblem> {
@@ -273,8 +290,52 @@ pub(crate) fn system_record(system: SystemRecord) -> v1::SystemRecord {
         changed_by: system.changed_by,
         reason: system.reason,
         inline_bytes: system.inline_bytes,
-        max_open_deliveries: system.max_open_deliveries,
+        max_open_deliveries: system.limits.max_open_deliveries.unwrap_or(0),
+        max_streams: system.limits.max_streams.unwrap_or(0),
+        max_bytes_in_flight: system.limits.max_bytes_in_flight.unwrap_or(0),
+        max_pushes_per_second: system.limits.max_pushes_per_second.unwrap_or(0),
+        in_force: Some(v1::SystemLimits {
+            max_streams: system.in_force.max_streams,
+            max_bytes_in_flight: system.in_force.max_bytes_in_flight,
+            max_pushes_per_second: system.in_force.max_pushes_per_second,
+            max_open_deliveries: system.in_force.max_open_deliveries,
+        }),
     }
+}
+
+/// Of the wire a number; 0 = the axis's.
+fn limit<T: Default + PartialEq>(of: T) -> Option<T> {
+    (of != T::default()).then_some(of)
+}
+
+/// What a request changes of a system's own limits: those that are named.
+pub(crate) fn change_of_limits(
+    request: &v1::SetSystemLimitsRequest,
+) -> Result<impl Fn(OwnLimits) -> OwnLimits + Send + Sync + use<>, Refusal> {
+    let v1::SetSystemLimitsRequest {
+        max_streams,
+        max_bytes_in_flight,
+        max_pushes_per_second,
+        max_open_deliveries,
+        ..
+    } = *request;
+    let names_none = max_streams.is_none()
+        && max_bytes_in_flight.is_none()
+        && max_pushes_per_second.is_none()
+        && max_open_deliveries.is_none();
+    if names_none {
+        return Err(Refusal::argument(
+            "max_streams",
+            "Nêu ít nhất một giới hạn.",
+            "Name at least one limit.",
+        ));
+    }
+    Ok(move |own: OwnLimits| OwnLimits {
+        max_streams: max_streams.map_or(own.max_streams, limit),
+        max_bytes_in_flight: max_bytes_in_flight.map_or(own.max_bytes_in_flight, limit),
+        max_pushes_per_second: max_pushes_per_second.map_or(own.max_pushes_per_second, limit),
+        max_open_deliveries: max_open_deliveries.map_or(own.max_open_deliveries, limit),
+    })
 }
 
 pub(crate) fn broker_access(access: &bus::amqp::Access) -> v1::BrokerAccess {
@@ -297,7 +358,12 @@ pub(crate) fn new_system(request: v1::AddSystemRequest) -> NewSystem {
         axis_acknowledges: !request.no_axis_acknowledgement,
         with_key: !request.without_key,
         inline_bytes: request.inline_bytes,
-        max_open_deliveries: request.max_open_deliveries,
+        limits: OwnLimits {
+            max_streams: limit(request.max_streams),
+            max_bytes_in_flight: limit(request.max_bytes_in_flight),
+            max_pushes_per_second: limit(request.max_pushes_per_second),
+            max_open_deliveries: limit(request.max_open_deliveries),
+        },
     }
 }
 

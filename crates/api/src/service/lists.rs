@@ -3,7 +3,7 @@
 use exchange::{Compared, Edition};
 use ledger::publication::{Published, UnknownCode};
 use ledger::time::Ms;
-use lists::{Difference, Entry, Format};
+use lists::{Difference, Entry};
 use tonic::{Request, Response, Status};
 
 use super::{Core, answer, asked, tell};
@@ -29,11 +29,11 @@ pub(super) async fn export(
         publication,
         closed,
     } = request.into_inner();
-    let format = Format::of_name(&format!(".{format}")).ok_or_else(|| {
+    let format = convert::format(&format).map_err(tell)?.ok_or_else(|| {
         refused::argument(
             "format",
-            "Định dạng phải là csv, xlsx hoặc json.",
-            "The format is csv, xlsx or json.",
+            "Nêu định dạng: csv, xlsx hoặc json.",
+            "Name the format: csv, xlsx or json.",
         )
     })?;
     let edition = match publication {
@@ -113,8 +113,13 @@ pub(super) async fn compare(
     core: &Core,
     request: Request<v1::CompareListRequest>,
 ) -> Answer<v1::CompareListResponse> {
-    let v1::CompareListRequest { list, sheet, .. } = request.into_inner();
-    let compared = core.exchange.compare_list(list, sheet).await;
+    let v1::CompareListRequest {
+        list,
+        format,
+        sheet,
+    } = request.into_inner();
+    let format = convert::format(&format).map_err(tell)?;
+    let compared = core.exchange.compare_list(list, format, sheet).await;
     answer(compared.map(comparison))
 }
 

@@ -481,6 +481,19 @@ impl RegistryService for Core {
         }))
     }
 
+    async fn set_system_limits(
+        &self,
+        request: Request<v1::SetSystemLimitsRequest>,
+    ) -> Result<Response<v1::SystemRecord>, Status> {
+        let (operator, request) = asked(request)?;
+        let change = convert::change_of_limits(&request).map_err(tell)?;
+        let system = self
+            .exchange
+            .set_limits(&operator, &request.id, change, &request.why)
+            .await;
+        answer(system.map(convert::system_record))
+    }
+
     async fn suspend_system(
         &self,
         request: Request<v1::SuspendSystemRequest>,

@@ -302,3 +302,54 @@ async fn an_operator_asks_why_pauses_and_decides_about_the_dead() {
     };
     assert!(admin.drop_dead(nonsense).await.is_err());
 }
+
+/// A list is read as the caller says it is; what it may be said to be is named.
+#[tokio::test]
+async fn a_list_is_read_in_the_format_that_is_said() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    let import = |format: &str, file: &str| {
+        admin.import_agencies(v1::ImportAgenciesRequest {
+            csv: file.to_owned().into(),
+            format: format.to_owned(),
+            dry_run: true,
+            ..Default::default()
+        })
+    };
+    let csv = "code,name\n000.00.77.H47,Sở Xa\n";
+    let json = r#"[{"code":"000.00.77.H47","name":"Sở Xa"}]"#;
+    for (format, file) in [
+        ("", csv),
+        ("csv", csv),
+        ("CSV", csv),
+        ("", json),
+        ("json", json),
+    ] {
+        let imported = import(format, file).await.unwrap();
+        assert_eq!(
+            (imported.added, imported.problems.len()),
+            (1, 0),
+            "{format:?}"
+        );
+    }
+    for (format, file) in [("json", csv), ("xlsx", csv), ("csv", json), ("xlsx", json)] {
+        let imported = import(format, file).await.unwrap();
+        assert_eq!(imported.added, 0);
+        assert!(!imported.problems.is_empty(), "{format:?}: {imported:?}");
+    }
+    for unknown in ["ods", "xls", ".csv", " "] {
+        let error = import(unknown, csv).await.unwrap_err();
+        let api::client::Error::Refused(view) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(view.name, "BAD_ARGUMENT");
+        assert_eq!(view.details[0].path, "format");
+        assert!(view.details[0].message_en.contains(&format!("{unknown:?}")));
+        let compared = admin.compare_list(v1::CompareListRequest {
+            list: csv.into(),
+            format: unknown.to_owned(),
+            ..Default::default()
+        });
+        assert_eq!(refused(compared.await), "BAD_ARGUMENT");
+    }
+}

@@ -212,12 +212,33 @@ pub(crate) struct System {
     pub(crate) attachment: String,
     pub(crate) suspended: bool,
     pub(crate) reason: Option<String>,
-    /// `null`: the axis's default.
-    pub(crate) max_open_deliveries: Option<u64>,
+    pub(crate) limits: Limits,
+    /// The limits that count: its own, else the axis's.
+    pub(crate) in_force: Limits,
     pub(crate) keys: Vec<Key>,
     pub(crate) pins: Vec<Pin>,
     pub(crate) changed_at: Option<String>,
     pub(crate) changed_by: Option<String>,
+}
+
+/// Limits of a system. Of its own, `null` = the axis's; of those in force, `null` = none.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Limits {
+    pub(crate) max_streams: Option<u32>,
+    pub(crate) max_bytes_in_flight: Option<u64>,
+    pub(crate) max_pushes_per_second: Option<u32>,
+    pub(crate) max_open_deliveries: Option<u64>,
+}
+
+impl From<v1::SystemLimits> for Limits {
+    fn from(of: v1::SystemLimits) -> Self {
+        Self {
+            max_streams: Some(of.max_streams).filter(|limit| *limit > 0),
+            max_bytes_in_flight: Some(of.max_bytes_in_flight).filter(|limit| *limit > 0),
+            max_pushes_per_second: Some(of.max_pushes_per_second).filter(|limit| *limit > 0),
+            max_open_deliveries: Some(of.max_open_deliveries).filter(|limit| *limit > 0),
+        }
+    }
 }
 
 /// A key of a system; never its value.
@@ -248,7 +269,13 @@ impl From<&v1::SystemRecord> for System {
             attachment: of.attachment.clone(),
             suspended: of.suspended,
             reason: some(&of.reason),
-            max_open_deliveries: Some(of.max_open_deliveries).filter(|limit| *limit > 0),
+            limits: Limits::from(v1::SystemLimits {
+                max_streams: of.max_streams,
+                max_bytes_in_flight: of.max_bytes_in_flight,
+                max_pushes_per_second: of.max_pushes_per_second,
+                max_open_deliveries: of.max_open_deliveries,
+            }),
+            in_force: Limits::from(of.in_force.unwrap_or_default()),
             keys: of
                 .keys
                 .iter()

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use exchange::refusal::Name;
 use exchange::{
-    Caller, DeliveryState, GroupBy, ImportOrder, Lane, NewSystem, Next, Outcome, QueueLine,
-    QueueState, QueuesAsked, Revival, Subscription,
+    Caller, DeliveryState, GroupBy, ImportOrder, Lane, Limits, NewSystem, Next, Outcome, OwnLimits,
+    QueueLine, QueueState, QueuesAsked, Revival, Subscription,
 };
 use ledger::id::DeliveryId;
 
@@ -435,11 +435,16 @@ async fn a_system_with_a_limit_of_its_own_fills_sooner_and_says_so() {
         id: "small".to_owned(),
         agencies: vec![B.to_owned()],
         with_key: true,
-        max_open_deliveries: 2,
+        limits: OwnLimits {
+            max_open_deliveries: Some(2),
+            ..OwnLimits::default()
+        },
         ..NewSystem::default()
     };
     let (record, _) = ground.exchange.add_system(&by, system).await.unwrap();
-    assert_eq!(record.max_open_deliveries, 2);
+    assert_eq!(record.limits.max_open_deliveries, Some(2));
+    assert_eq!(record.in_force.max_open_deliveries, 2);
+    assert_eq!(record.in_force.max_streams, Limits::default().max_streams);
     for id in ["d1", "d2"] {
         ground.push(&ground.a, new(id, &[B, C])).await.unwrap();
     }

@@ -51,6 +51,9 @@ pub(crate) struct ExportArgs {
     /// Closed ones too
     #[arg(long)]
     closed: bool,
+    /// Say what was written as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     door: EitherArgs,
 }
@@ -121,6 +124,14 @@ pub(crate) struct AdoptArgs {
     irregular: IrregularArgs,
     #[command(flatten)]
     act: ActArgs,
+}
+
+/// What `--json` prints of an export.
+#[derive(Debug, Serialize)]
+struct Exported<'a> {
+    file: &'a str,
+    agencies: u32,
+    sha256: &'a str,
 }
 
 /// What `--json` prints of an import.
@@ -281,6 +292,11 @@ fn imported(
 
 pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
     let name = args.file.display().to_string();
+    if args.json && name == "-" {
+        return Err(Failure::usage(
+            "--json says what was written, and here stdout is the list itself; name a file",
+        ));
+    }
     let by_name = || {
         name.rsplit_once('.')
             .map(|(_, ending)| ending.to_ascii_lowercase())
@@ -309,9 +325,19 @@ pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
     std::fs::File::create(&args.file)
         .and_then(|mut file| file.write_all(&exported.file))
         .map_err(|error| Failure::file("write", &args.file, &error))?;
+    let v1::ExportAgenciesResponse {
+        agencies, sha256, ..
+    } = exported;
+    if args.json {
+        output::json(&Exported {
+            file: &name,
+            agencies,
+            sha256: &sha256,
+        })?;
+        return Ok(());
+    }
     output::line(format!(
-        "{name}: {} cơ quan (agencies), SHA-256 {}",
-        exported.agencies, exported.sha256
+        "{name}: {agencies} cơ quan (agencies), SHA-256 {sha256}"
     ))?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `axis system`: the connected systems, their keys and certificates, and whom they serve.
 
 mod due;
+mod limits;
 mod service;
 
 use std::fs::OpenOptions;
@@ -35,10 +36,8 @@ pub(crate) enum Command {
         /// Put packages up to this size into the messages of an amqp system [default: none]
         #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
         inline_bytes: u64,
-        /// Open deliveries that may wait for it before senders are told to wait
-        /// [default: limits.max_open_deliveries of the configuration]
-        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-        max_open_deliveries: u64,
+        #[command(flatten)]
+        limits: limits::LimitArgs,
         /// The axis makes no status 01 for what this system settles
         #[arg(long = "no-axis-acknowledgement")]
         no_axis_acknowledgement: bool,
@@ -68,6 +67,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// All that is known of one system: whom it serves, its limits, keys and certificates
+    Show {
+        /// The system
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Give a system limits of its own, or the axis's again
+    Limits(limits::SetArgs),
     /// Give a system another key (the old ones stay valid), or pin a certificate
     Key {
         /// The system
@@ -172,7 +180,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             name,
             attachment,
             inline_bytes,
-            max_open_deliveries,
+            limits,
             no_axis_acknowledgement,
             no_key,
             cert,
@@ -194,7 +202,10 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
                 no_axis_acknowledgement,
                 without_key: no_key,
                 inline_bytes,
-                max_open_deliveries,
+                max_streams: limits.max_streams.unwrap_or(0),
+                max_bytes_in_flight: limits.max_bytes_in_flight.unwrap_or(0),
+                max_pushes_per_second: limits.max_pushes_per_second.unwrap_or(0),
+                max_open_deliveries: limits.max_open_deliveries.unwrap_or(0),
             };
             let answer = client.add_system(request).await?;
             let key = (!answer.key.is_empty()).then_some(answer.key);
@@ -243,6 +254,8 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Resume(args) => service::resume(args).await,
         Command::Due(args) => due::due(args).await,
         Command::List { common } => list(&common).await,
+        Command::Show { id, common } => limits::show(id, &common).await,
+        Command::Limits(args) => limits::set(args).await,
         Command::Key {
             id,
             overlap,
