@@ -113,23 +113,6 @@ pub(crate) fn why_becomes(axis: &Axis, of: &str, cause: &str) {
     }
 }
 
-/// Waits until `axis queues` shows a lane of the system so.
-pub(crate) fn queue_becomes(axis: &Axis, system: &str, state: &str) {
-    let began = Instant::now();
-    loop {
-        let lines = axis.operate(["queues", "--system", system, "--json"]);
-        let lines = lines.unwrap().ok().unwrap().json().unwrap();
-        if lines.iter().any(|line| line["state"] == state) {
-            return;
-        }
-        assert!(
-            began.elapsed() < NEVER,
-            "no lane of {system} is {state}: {lines:#?}"
-        );
-        pause();
-    }
-}
-
 /// The daemon tells nobody that it has changed its mind.
 fn pause() {
     std::thread::sleep(Duration::from_millis(50));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::client::Event;
+use api::client::{Client, Event};
 use api::v1;
 use bus::amqp::{Access, user_of};
 use serde_json::json;
