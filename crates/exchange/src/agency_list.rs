@@ -439,7 +439,7 @@ mod tests {
     use crate::closing::OpenDeliveries;
 
     fn planned(registry: &Registry, csv: &str) -> (Vec<Fact>, Imported) {
-        let list = read(csv.as_bytes(), "").unwrap();
+        let list = read(csv.as_bytes(), None, "").unwrap();
         plan(
             registry,
             &list,
@@ -556,7 +556,7 @@ mod tests {
         ] {
             assert!(told.contains(&expected), "{expected:?} not in {told:?}");
         }
-        let wrong = read(b"code,name,state\nH99.1,A,shut\n", "").unwrap_err();
+        let wrong = read(b"code,name,state\nH99.1,A,shut\n", None, "").unwrap_err();
         assert_eq!(
             (wrong[0].cell.as_str(), wrong[0].column.as_str()),
             ("C2", "state")
@@ -565,7 +565,7 @@ mod tests {
 
     #[test]
     fn a_code_that_follows_no_form_is_taken_with_a_reason() {
-        let list = read("code,name\n28.22.H17,Đội\n".as_bytes(), "").unwrap();
+        let list = read("code,name\n28.22.H17,Đội\n".as_bytes(), None, "").unwrap();
         let order = ImportOrder {
             irregular: "mã đang dùng".to_owned(),
             ..ImportOrder::default()
@@ -650,7 +650,7 @@ mod tests {
         let mut registry = Registry::default();
         taken(&mut registry, "code,name\nH99.1,Một\nH99.2,Hai\n");
         let list = "code,name,state,successors\nH99.1,Một,closed,H99.2\n";
-        let list = read(list.as_bytes(), "").unwrap();
+        let list = read(list.as_bytes(), None, "").unwrap();
         let with = |deliveries| {
             let order = ImportOrder {
                 deliveries,
