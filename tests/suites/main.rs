@@ -31,6 +31,7 @@ mod keeping;
 mod lists;
 mod observing;
 mod operators;
+mod racing;
 mod receiving;
 mod registrar;
 mod sending;

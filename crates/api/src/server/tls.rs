@@ -84,6 +84,9 @@ pub(crate) struct Current {
     /// What is spoken inside: ALPN.
     protocols: &'static [&'static [u8]],
     loaded: ArcSwap<Loaded>,
+    /// How the files lay before they were read for the first time: what changes while they are
+    /// read is read again.
+    first: Vec<Option<Trace>>,
     /// Grows with each reading.
     generation: watch::Sender<u64>,
 }
@@ -103,7 +106,9 @@ impl Current {
         files: &TlsFiles,
         protocols: &'static [&'static [u8]],
     ) -> Result<Arc<Self>, TlsError> {
+        let first = traces(files);
         Ok(Arc::new(Self {
+            first,
             loaded: ArcSwap::from_pointee(load(files, protocols)?),
             protocols,
             files: files.clone(),
@@ -137,7 +142,7 @@ impl Current {
     /// connections, and open ones whose client certificate is accepted no more are cut. Files
     /// that cannot be used leave everything as it was, and the log says so.
     pub(crate) async fn keep(self: Arc<Self>, every: Duration, stop: CancellationToken) {
-        let mut seen = self.traces().await;
+        let mut seen = self.first.clone();
         let mut tick = tokio::time::interval(every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -145,7 +150,11 @@ impl Current {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            let now = self.traces().await;
+            let files = self.files.clone();
+            // It fails only when the runtime ends.
+            let Ok(now) = tokio::task::spawn_blocking(move || traces(&files)).await else {
+                return;
+            };
             if now == seen {
                 continue;
             }
@@ -164,28 +173,24 @@ impl Current {
             }
         }
     }
+}
 
-    async fn traces(&self) -> Vec<Option<Trace>> {
-        let files = self.files.clone();
-        let traces = tokio::task::spawn_blocking(move || {
-            let paths = [
-                Some(&files.certificate),
-                Some(&files.key),
-                files.client_ca.as_ref(),
-                files.client_crl.as_ref(),
-            ];
-            let trace = |path: &PathBuf| {
-                let meta = std::fs::metadata(path).ok()?;
-                Some(Trace {
-                    modified: meta.modified().ok(),
-                    len: meta.len(),
-                    inode: meta.ino(),
-                })
-            };
-            paths.into_iter().flatten().map(trace).collect()
-        });
-        traces.await.unwrap_or_default()
-    }
+fn traces(files: &TlsFiles) -> Vec<Option<Trace>> {
+    let paths = [
+        Some(&files.certificate),
+        Some(&files.key),
+        files.client_ca.as_ref(),
+        files.client_crl.as_ref(),
+    ];
+    let trace = |path: &PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Trace {
+            modified: meta.modified().ok(),
+            len: meta.len(),
+            inode: meta.ino(),
+        })
+    };
+    paths.into_iter().flatten().map(trace).collect()
 }
 
 /// Reads the files into a configuration: TLS 1.2 and 1.3, no resumption (a resumed
