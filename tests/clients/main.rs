@@ -184,6 +184,9 @@ impl Desk {
         empty(&dir, language.keeps)?;
         copy(&root.join("docs/examples"), &examples)?;
         copy(&root.join("docs/examples").join(language.name), &dir)?;
+        let province = examples.join("province");
+        fs::create_dir_all(&province)?;
+        copy(&root.join("docs/examples/province"), &province)?;
         fs::create_dir_all(desk.join("proto/axis/v1"))?;
         copy(&root.join("proto/axis/v1"), &desk.join("proto/axis/v1"))?;
         put(&examples.join("strict.toml"), STRICT)?;
