@@ -83,6 +83,11 @@ pub(crate) struct PersonArgs {
 }
 
 impl PersonArgs {
+    /// What is asked next reads a list.
+    pub(crate) fn for_a_list(&mut self) {
+        self.patience.for_a_list();
+    }
+
     /// Connects: `--data` wins over an account, which wins over the default data folder.
     ///
     /// # Errors
@@ -128,15 +133,24 @@ impl LookArgs {
 /// How long to wait.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Patience {
-    /// Seconds to wait for an answer; then exit code 3
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: u64,
+    /// Seconds to wait for an answer; then exit code 3 [default: 30; 600 while a list is taken over
+    /// or compared]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: Option<u64>,
 }
 
 impl Patience {
     /// As a duration.
     pub(crate) const fn limit(self) -> Duration {
-        Duration::from_secs(self.timeout)
+        Duration::from_secs(match self.timeout {
+            Some(seconds) => seconds,
+            None => 30,
+        })
+    }
+
+    /// The national list has 120,000 rows.
+    fn for_a_list(&mut self) {
+        self.timeout.get_or_insert(600);
     }
 }
 
@@ -155,6 +169,11 @@ pub(crate) struct EitherArgs {
 }
 
 impl EitherArgs {
+    /// What is asked next reads a list.
+    pub(crate) fn for_a_list(&mut self) {
+        self.patience.for_a_list();
+    }
+
     /// Connects: `--data` wins over `--as` and `--server`, which win over the default data
     /// folder.
     ///

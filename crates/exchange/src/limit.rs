@@ -227,7 +227,7 @@ const BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 fn over(en: &str, vi: &str, wait: Duration) -> Refusal {
     // Rounded up: at the time told it goes.
-    let wait = wait.max(SOONEST).as_millis().saturating_add(1);
+    let wait = wait.max(SOONEST).as_micros().div_ceil(1_000);
     let wait = u64::try_from(wait).unwrap_or(u64::MAX);
     Refusal::new(Name::LimitReached)
         .at(

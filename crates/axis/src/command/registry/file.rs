@@ -222,7 +222,8 @@ fn tell(file: &str, problem: &Problem<'_>) {
     eprintln!("{file}{place}: {vi}\n    {en}");
 }
 
-pub(super) async fn import(args: ImportArgs) -> Result<(), Failure> {
+pub(super) async fn import(mut args: ImportArgs) -> Result<(), Failure> {
+    args.act.door.for_a_list();
     let name = args.file.display().to_string();
     let sheet = args.sheet.unwrap_or_default();
     let list = sendable(read(&args.file)?, &name, &sheet)?;
@@ -421,7 +422,8 @@ pub(super) async fn sent(args: SentArgs) -> Result<(), Failure> {
     print(&client.mark_sent(request).await?, args.act.json)
 }
 
-pub(super) async fn compare(args: CompareArgs) -> Result<(), Failure> {
+pub(super) async fn compare(mut args: CompareArgs) -> Result<(), Failure> {
+    args.ask.door.for_a_list();
     let name = args.file.display().to_string();
     let sheet = args.sheet.unwrap_or_default();
     let list = sendable(read(&args.file)?, &name, &sheet)?;
@@ -500,7 +502,8 @@ pub(super) async fn unknown(args: UnknownArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn adopt(args: AdoptArgs) -> Result<(), Failure> {
+pub(super) async fn adopt(mut args: AdoptArgs) -> Result<(), Failure> {
+    args.act.door.for_a_list();
     let name = args.from.display().to_string();
     let bytes = read(&args.from)?;
     let sheet = args.sheet.unwrap_or_default();
